@@ -21,6 +21,7 @@ TEST(DType, EveryF16SurvivesTheRoadToF32AndBack) {
   }
 }
 
+#ifndef __clang__  // clang++ 14 has no _Float16 on x86
 TEST(DType, F16RoundsToNearestEvenLikeTheCompiler) {
   std::uint32_t state = 1;
   for (int i = 0; i < 1'000'000; ++i) {
@@ -33,6 +34,7 @@ TEST(DType, F16RoundsToNearestEvenLikeTheCompiler) {
     ASSERT_EQ(to_f16(value).bits, expected_bits) << value;
   }
 }
+#endif
 
 TEST(DType, Bf16RoundsToNearestEven) {
   EXPECT_EQ(to_bf16(1.0f).bits, 0x3f80);
