@@ -14,6 +14,9 @@ if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${CCACHE_PROGRAM}")
 endif()
 
+# A library found outside the system's own folders is found again by what is installed.
+set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
+
 add_library(weft_options INTERFACE)
 target_link_libraries(weft_options INTERFACE Threads::Threads)
 target_compile_options(weft_options INTERFACE

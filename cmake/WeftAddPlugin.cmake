@@ -1,0 +1,20 @@
+# weft_add_plugin(KIND kind NAME name SOURCES file... [LIBRARIES library...])
+#   libweft-KIND-NAME.so from the sources, which see the SDK and the libraries named, and export the one symbol of
+#   WEFT_PLUGIN. The target is called weft-KIND-NAME. KIND: executor, communicator, load_balancer or device.
+function(weft_add_plugin)
+  cmake_parse_arguments(PARSE_ARGV 0 ARG "" "KIND;NAME" "SOURCES;LIBRARIES")
+  if(NOT ARG_KIND MATCHES "^(executor|communicator|load_balancer|device)$")
+    message(FATAL_ERROR "weft_add_plugin: KIND is '${ARG_KIND}'; it is one of executor, communicator, load_balancer, device")
+  endif()
+  if(NOT ARG_NAME MATCHES "^[a-z][a-z0-9_]*$")
+    message(FATAL_ERROR "weft_add_plugin: NAME is '${ARG_NAME}'; it is made of small letters, digits and '_'")
+  endif()
+  if(NOT ARG_SOURCES OR ARG_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "weft_add_plugin: needs KIND, NAME and SOURCES, and knows LIBRARIES; found '${ARGN}'")
+  endif()
+  set(target weft-${ARG_KIND}-${ARG_NAME})
+  add_library(${target} MODULE ${ARG_SOURCES})
+  target_link_libraries(${target} PRIVATE weft::sdk ${ARG_LIBRARIES})
+  set_target_properties(${target} PROPERTIES PREFIX "lib"
+    CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON CXX_EXTENSIONS OFF)
+endfunction()

@@ -1,0 +1,23 @@
+# What `cmake --install` puts under a prefix: bin/weft, lib/weft/plugins (each plugin installs itself), include/weft, the
+# CMake package (find_package(weft) gives weft::sdk and weft_add_plugin), the bundled model and the documents.
+# `weft` looks for its plugins beside itself, so a prefix can be moved.
+include(CMakePackageConfigHelpers)
+
+if(TARGET weft)
+  install(TARGETS weft RUNTIME DESTINATION bin)
+endif()
+install(DIRECTORY core/include/weft DESTINATION include FILES_MATCHING PATTERN "*.h")
+install(TARGETS weft_sdk EXPORT weft-targets)
+install(EXPORT weft-targets NAMESPACE weft:: DESTINATION lib/cmake/weft)
+
+configure_package_config_file(cmake/weft-config.cmake.in "${CMAKE_BINARY_DIR}/cmake/weft-config.cmake"
+  INSTALL_DESTINATION lib/cmake/weft PATH_VARS WEFT_PLUGIN_INSTALL_DIR)
+# Before 1.0 a minor version may change the SDK; what may not change within one is in docs/plugins.
+write_basic_package_version_file("${CMAKE_BINARY_DIR}/cmake/weft-config-version.cmake"
+  COMPATIBILITY SameMinorVersion)
+install(FILES "${CMAKE_BINARY_DIR}/cmake/weft-config.cmake" "${CMAKE_BINARY_DIR}/cmake/weft-config-version.cmake"
+  cmake/WeftAddPlugin.cmake DESTINATION lib/cmake/weft)
+
+install(DIRECTORY models/weft-tiny DESTINATION share/weft/models)
+install(FILES README.md CHANGELOG.md LICENSE DESTINATION share/doc/weft)
+install(DIRECTORY docs/ DESTINATION share/doc/weft)

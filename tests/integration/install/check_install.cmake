@@ -1,0 +1,53 @@
+# cmake -D BUILD_DIR=... -D WORK_DIR=... [-D WEFT_COMPILERS=g++;clang++] -P check_install.cmake
+# Installs the build into an empty prefix, moves it, and uses it from there as a stranger would: a plugin is built
+# against the package with each compiler, and the installed `weft` runs and finds its plugins.
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT status EQUAL 0)
+    string(REPLACE ";" " " command "${ARGN}")
+    message(FATAL_ERROR "'${command}' failed (${status}):\n${output}")
+  endif()
+  set(run_output "${output}" PARENT_SCOPE)
+endfunction()
+
+file(REMOVE_RECURSE "${WORK_DIR}")
+file(MAKE_DIRECTORY "${WORK_DIR}")
+run("${CMAKE_COMMAND}" --install "${BUILD_DIR}" --prefix "${WORK_DIR}/first")
+file(RENAME "${WORK_DIR}/first" "${WORK_DIR}/prefix")
+set(prefix "${WORK_DIR}/prefix")
+
+foreach(file include/weft/status.h include/weft/plugin.h lib/cmake/weft/weft-config.cmake
+    share/weft/models/weft-tiny/model.safetensors share/doc/weft/README.md share/doc/weft/LICENSE)
+  if(NOT EXISTS "${prefix}/${file}")
+    message(FATAL_ERROR "not installed: ${file}")
+  endif()
+endforeach()
+
+foreach(compiler ${WEFT_COMPILERS})
+  get_filename_component(name "${compiler}" NAME)
+  set(build "${WORK_DIR}/consumer-${name}")
+  run("${CMAKE_COMMAND}" -S "${CMAKE_CURRENT_LIST_DIR}/project/consumer" -B "${build}" -G Ninja
+    "-DCMAKE_CXX_COMPILER=${compiler}" "-DCMAKE_PREFIX_PATH=${prefix}" -DCMAKE_FIND_USE_PACKAGE_REGISTRY=OFF)
+  run("${CMAKE_COMMAND}" --build "${build}")
+  set(plugin "${build}/libweft-load_balancer-first_eligible.so")
+  run(nm --dynamic --defined-only "${plugin}")
+  if(NOT run_output MATCHES " T weft_plugin")
+    message(FATAL_ERROR "${compiler}: ${plugin} does not export weft_plugin:\n${run_output}")
+  endif()
+endforeach()
+
+if(EXISTS "${BUILD_DIR}/bin/weft")
+  run("${prefix}/bin/weft" --version)
+  file(GLOB plugins RELATIVE "${prefix}/lib/weft/plugins" "${prefix}/lib/weft/plugins/*.so")
+  if(NOT plugins)
+    message(FATAL_ERROR "no plugin was installed")
+  endif()
+  run("${CMAKE_COMMAND}" -E env --unset=WEFT_PLUGIN_PATH --chdir "${WORK_DIR}" "${prefix}/bin/weft" plugins list)
+  foreach(plugin ${plugins})
+    string(REGEX REPLACE "^libweft-([a-z_]+)-(.*)\\.so$" "\\2" name "${plugin}")
+    if(NOT run_output MATCHES "${name}")
+      message(FATAL_ERROR "the installed weft does not list ${plugin}:\n${run_output}")
+    endif()
+  endforeach()
+endif()
+file(REMOVE_RECURSE "${WORK_DIR}")
