@@ -1,0 +1,56 @@
+#include "text/tokenizer/sentencepiece_model.h"
+
+#include <fmt/format.h>
+#include <sentencepiece_processor.h>
+
+#include "text/tokenizer/bpe.h"
+#include "text/utf8.h"
+
+namespace weft::text {
+namespace {
+
+std::string_view without_prefix(std::string_view name) {
+  return name.starts_with("sentencepiece: ") ? name.substr(15) : name;
+}
+
+}  // namespace
+
+SentencePieceModel::SentencePieceModel()
+    : processor_(std::make_unique<sentencepiece::SentencePieceProcessor>()) {}
+SentencePieceModel::SentencePieceModel(SentencePieceModel&&) noexcept = default;
+SentencePieceModel& SentencePieceModel::operator=(SentencePieceModel&&) noexcept = default;
+SentencePieceModel::~SentencePieceModel() = default;
+
+Result<SentencePieceModel> SentencePieceModel::from_bytes(std::string_view bytes) {
+  SentencePieceModel model;
+  const auto status = model.processor_->LoadFromSerializedProto(bytes);
+  if (!status.ok())
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("not a SentencePiece model: {}", without_prefix(status.error_message())));
+  const int count = model.processor_->GetPieceSize();
+  if (count <= 0 || count > max_token_id)
+    return fail(ErrorCode::invalid_argument, fmt::format("{} pieces, expected 1 to {}", count, max_token_id));
+  for (int id = 0; id < count; ++id) {
+    model.pieces_.push_back(model.processor_->IdToPiece(id));
+    if (first_invalid_utf8(model.pieces_.back()))
+      return fail(ErrorCode::invalid_argument, fmt::format("piece {} is not UTF-8", id));
+    model.is_byte_.push_back(model.processor_->IsByte(id));
+    model.is_special_.push_back(model.processor_->IsControl(id) || model.processor_->IsUnknown(id));
+  }
+  std::string decoded;
+  model.drops_first_space_ =
+      model.processor_->Decode(std::vector<std::string>{"\xE2\x96\x81weft"}, &decoded).ok() &&
+      decoded == "weft";
+  return model;
+}
+
+Status SentencePieceModel::encode(std::string_view text, std::vector<TokenId>& out) const {
+  std::vector<int> ids;
+  const auto status = processor_->Encode(text, &ids);
+  if (!status.ok())
+    return fail(ErrorCode::internal, fmt::format("SentencePiece: {}", status.error_message()));
+  out.insert(out.end(), ids.begin(), ids.end());
+  return {};
+}
+
+}  // namespace weft::text
