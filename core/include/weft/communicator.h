@@ -32,16 +32,16 @@ enum class ReduceOp : std::uint8_t { sum = 0, max = 1, min = 2 };
 
 // Everything a rank says to open its end of a group.
 struct GroupSpec {
-  std::string id;                     // unique in the cluster while it lives, incarnation included: "tp/replica-0/1"
-  std::int32_t rank = 0;              // position in the group, 0 <= rank < size
+  std::string id;         // unique in the cluster while it lives, incarnation included: "tp/replica-0/1"
+  std::int32_t rank = 0;  // position in the group, 0 <= rank < size
   std::int32_t size = 1;
-  std::vector<std::string> members;   // names for messages, by position ("rank 3 (dp 1, tp 1)"); empty: positions
-  StoreClient* store = nullptr;       // outlives the group; the group keeps its keys under "group/<id>/"
-  Deadline deadline{Time::max()};     // of open() itself
+  std::vector<std::string> members;  // names for messages, by position ("rank 3 (dp 1, tp 1)"); empty: positions
+  StoreClient* store = nullptr;      // outlives the group; the group keeps its keys under "group/<id>/"
+  Deadline deadline{Time::max()};    // of open() itself
   Duration operation_timeout = std::chrono::seconds(20);  // of each operation, where wait() names none earlier
-  std::string address;                // a local address that peers can reach; empty: the communicator finds one
+  std::string address;  // a local address that peers can reach; empty: the communicator finds one
   MemoryKind memory = MemoryKind::host;
-  std::int32_t device = -1;           // for device memory
+  std::int32_t device = -1;  // for device memory
 };
 
 class Group;

@@ -52,9 +52,9 @@ struct WeightPart {
 };
 
 struct WeightSpec {
-  std::string name;                       // for messages: "layers.3.qkv"
+  std::string name;  // for messages: "layers.3.qkv"
   WeightUse use = WeightUse::linear;
-  DType compute = DType::f32;             // type of matrix operands
+  DType compute = DType::f32;  // type of matrix operands
   std::string quantization = "none";
 };
 
@@ -68,10 +68,10 @@ class Weight {
 };
 
 struct KvSpec {
-  std::int32_t layers = 0;      // of this rank
-  std::int32_t kv_heads = 0;    // of this rank
+  std::int32_t layers = 0;    // of this rank
+  std::int32_t kv_heads = 0;  // of this rank
   std::int32_t head_dim = 0;
-  std::int32_t block_size = 16; // tokens
+  std::int32_t block_size = 16;  // tokens
   DType type = DType::f32;
 };
 
@@ -86,14 +86,14 @@ class KvCache {
 // The sequences of a step. Rows of one sequence lie together; prefill and decode rows stand in one batch. All buffers
 // are in the device's memory, i32.
 struct PagedBatch {
-  std::int32_t tokens = 0;     // T
-  std::int32_t sequences = 0;  // S
-  std::int32_t max_blocks = 0; // columns of block_tables
-  Buffer positions;            // [T] place of each row's token in its sequence
-  Buffer slots;                // [T] block * block_size + offset: where its key and value go
-  Buffer row_starts;           // [S + 1] first row of each sequence
-  Buffer context_lengths;      // [S] tokens in the cache once this step's are written
-  Buffer block_tables;         // [S, max_blocks] a sequence's blocks in order; what lies past its context is not read
+  std::int32_t tokens = 0;      // T
+  std::int32_t sequences = 0;   // S
+  std::int32_t max_blocks = 0;  // columns of block_tables
+  Buffer positions;             // [T] place of each row's token in its sequence
+  Buffer slots;                 // [T] block * block_size + offset: where its key and value go
+  Buffer row_starts;            // [S + 1] first row of each sequence
+  Buffer context_lengths;       // [S] tokens in the cache once this step's are written
+  Buffer block_tables;          // [S, max_blocks] a sequence's blocks in order; what lies past its context is not read
 };
 
 struct EmbedArgs {
@@ -101,16 +101,16 @@ struct EmbedArgs {
   Buffer ids;                     // [T] i32
   std::int32_t first_row = 0;     // the id of the table's first row: a shard of the vocabulary
   float scale = 1;
-  TensorView out;                 // [T, H]; ids outside the shard give zeros
+  TensorView out;  // [T, H]; ids outside the shard give zeros
 };
 
 struct NormArgs {
   const Weight* weight = nullptr;  // vector [1, H]
   float epsilon = 1e-5f;
-  float weight_offset = 0;         // added to each weight (Gemma: 1)
-  TensorView in;                   // [T, H]
-  TensorView residual;             // [T, H]; empty buffer: none. Else residual += in, and the sum is what is normed
-  TensorView out;                  // [T, H]; may be `in`
+  float weight_offset = 0;  // added to each weight (Gemma: 1)
+  TensorView in;            // [T, H]
+  TensorView residual;      // [T, H]; empty buffer: none. Else residual += in, and the sum is what is normed
+  TensorView out;           // [T, H]; may be `in`
 };
 
 enum class Activation : std::uint8_t { silu = 0, gelu_tanh = 1, gelu = 2 };
@@ -129,40 +129,40 @@ struct LinearArgs {
 };
 
 struct RopeArgs {
-  TensorView qkv;                  // [T, (Hq + 2 Hkv) * D]; queries and keys are turned in place
+  TensorView qkv;  // [T, (Hq + 2 Hkv) * D]; queries and keys are turned in place
   std::int32_t query_heads = 0;
   std::int32_t kv_heads = 0;
   std::int32_t head_dim = 0;
-  const Weight* table = nullptr;   // [positions, rotary_dim]: cos | sin; null: no rotation
-  std::int32_t rotary_dim = 0;     // first elements of a head that turn; pairs (i, i + rotary_dim / 2)
+  const Weight* table = nullptr;       // [positions, rotary_dim]: cos | sin; null: no rotation
+  std::int32_t rotary_dim = 0;         // first elements of a head that turn; pairs (i, i + rotary_dim / 2)
   const Weight* query_norm = nullptr;  // [1, D] RMS norm of each query head before it turns; null: none
   const Weight* key_norm = nullptr;
   float epsilon = 1e-5f;
   float weight_offset = 0;
   PagedBatch batch;
   KvCache* cache = nullptr;
-  std::int32_t layer = 0;          // index within the cache
+  std::int32_t layer = 0;  // index within the cache
 };
 
 struct AttentionArgs {
-  TensorView qkv;                  // as rope_and_append left it; only the queries are read
-  TensorView out;                  // [T, Hq * D]
+  TensorView qkv;  // as rope_and_append left it; only the queries are read
+  TensorView out;  // [T, Hq * D]
   std::int32_t query_heads = 0;
   std::int32_t kv_heads = 0;
   std::int32_t head_dim = 0;
-  float scale = 1;                 // of q . k, before the soft cap
-  float soft_cap = 0;              // c: s -> c tanh(s / c); 0: none
-  std::int32_t window = 0;         // a row sees this many positions, itself included; 0: all before it
+  float scale = 1;          // of q . k, before the soft cap
+  float soft_cap = 0;       // c: s -> c tanh(s / c); 0: none
+  std::int32_t window = 0;  // a row sees this many positions, itself included; 0: all before it
   PagedBatch batch;
   const KvCache* cache = nullptr;
   std::int32_t layer = 0;
 };
 
 struct DeviceInfo {
-  std::string description;        // for a human: "AVX-512 (8 x f32), 2 threads"
+  std::string description;  // for a human: "AVX-512 (8 x f32), 2 threads"
   MemoryKind memory = MemoryKind::host;
   std::int32_t index = -1;
-  Bytes memory_total = 0;         // 0: unknown
+  Bytes memory_total = 0;  // 0: unknown
   bool batch_invariant = false;
   std::vector<DType> compute_types;
 };
@@ -179,8 +179,8 @@ class Device {
   virtual Result<Buffer> allocate(Bytes bytes) = 0;
   virtual void release(Buffer buffer) noexcept = 0;
   virtual Stream stream() noexcept = 0;  // the device's own; lives as long as the device
-  virtual Status copy_in(Buffer to, const void* host, Bytes bytes, Stream stream) = 0;    // `host` is read before return
-  virtual Status copy_out(void* host, Buffer from, Bytes bytes, Stream stream) = 0;       // done on return
+  virtual Status copy_in(Buffer to, const void* host, Bytes bytes, Stream stream) = 0;  // `host` is read before return
+  virtual Status copy_out(void* host, Buffer from, Bytes bytes, Stream stream) = 0;     // done on return
   virtual Status synchronize(Stream stream) = 0;
 
   // Reads the parts once and keeps nothing of them. The parts' columns are equal; their rows add up.

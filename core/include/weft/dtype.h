@@ -24,9 +24,7 @@ constexpr std::size_t size_of(DType type) noexcept {
   return 0;
 }
 
-constexpr bool is_float(DType type) noexcept {
-  return type == DType::f32 || type == DType::f16 || type == DType::bf16;
-}
+constexpr bool is_float(DType type) noexcept { return type == DType::f32 || type == DType::f16 || type == DType::bf16; }
 
 constexpr std::string_view to_string(DType type) noexcept {
   switch (type) {
@@ -80,9 +78,9 @@ constexpr f16 to_f16(float value) noexcept {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
   const auto sign = static_cast<std::uint16_t>((bits >> 16) & 0x8000u);
   const std::uint32_t magnitude = bits & 0x7fffffffu;
-  if (magnitude > 0x7f800000u) return {static_cast<std::uint16_t>(sign | 0x7e00u)};      // NaN
-  if (magnitude >= 0x477ff000u) return {static_cast<std::uint16_t>(sign | 0x7c00u)};     // rounds to infinity
-  if (magnitude < 0x38800000u) {                                                          // subnormal or zero
+  if (magnitude > 0x7f800000u) return {static_cast<std::uint16_t>(sign | 0x7e00u)};   // NaN
+  if (magnitude >= 0x477ff000u) return {static_cast<std::uint16_t>(sign | 0x7c00u)};  // rounds to infinity
+  if (magnitude < 0x38800000u) {                                                      // subnormal or zero
     // Adding 0.5 puts the bits of a multiple of 2^-24 at the bottom of the mantissa, rounded to nearest even.
     const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
     return {static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - 0x3f000000u))};

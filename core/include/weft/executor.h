@@ -3,7 +3,7 @@
 //
 // A gang is the ranks of one replica: it starts whole or not at all. The caller names gang and incarnation.
 //
-// Threads: inventory, launch, stop, close and query may be called from any thread, also from inside a sink's call.
+// Threads: every call may come from any thread; inventory, launch, stop and query also from inside a sink's call.
 // Sink calls come from one thread of the executor, one at a time, with no lock held; the sink outlives the gang.
 #pragma once
 
@@ -51,14 +51,14 @@ struct GangId {
 
 // One process to start. Everything arrives verbatim: argv and env are not passed through a shell.
 struct RankSpec {
-  std::int32_t rank = 0;                                  // global rank; unique within the gang
-  std::vector<std::string> argv;                          // argv[0] is the program's path
-  std::vector<std::pair<std::string, std::string>> env;   // added to the executor's own environment
-  std::string node;                                       // a Node's name; empty: the executor chooses
-  std::vector<int> cpus;                                  // CPU affinity; empty: none
-  std::vector<NodeDevice> devices;                        // reserved for this rank
-  Bytes memory = 0;                                       // what it is expected to use; 0: unknown
-  std::string log_path;                                   // where stdout and stderr are appended; empty: discarded
+  std::int32_t rank = 0;                                 // global rank; unique within the gang
+  std::vector<std::string> argv;                         // argv[0] is the program's path
+  std::vector<std::pair<std::string, std::string>> env;  // added to the executor's own environment
+  std::string node;                                      // a Node's name; empty: the executor chooses
+  std::vector<int> cpus;                                 // CPU affinity; empty: none
+  std::vector<NodeDevice> devices;                       // reserved for this rank
+  Bytes memory = 0;                                      // what it is expected to use; 0: unknown
+  std::string log_path;                                  // where stdout and stderr are appended; empty: discarded
 };
 
 struct GangSpec {

@@ -19,10 +19,10 @@ using ReplicaId = std::int32_t;  // the replica's dp index
 // A request as a balancer sees it.
 struct RequestView {
   RequestId id = 0;
-  std::int32_t prompt_tokens = 0;  // to prefill, tokens emitted by an earlier replica included
-  std::int32_t max_tokens = 0;     // left to decode, at most
+  std::int32_t prompt_tokens = 0;           // to prefill, tokens emitted by an earlier replica included
+  std::int32_t max_tokens = 0;              // left to decode, at most
   std::span<const BlockHash> block_hashes;  // of the prompt's full blocks
-  std::string_view affinity;       // the client's hint (session, user); may be empty
+  std::string_view affinity;                // the client's hint (session, user); may be empty
   std::int32_t priority = 0;
 };
 
@@ -30,13 +30,13 @@ struct RequestView {
 struct ReplicaView {
   ReplicaId id = 0;
   std::int64_t incarnation = 0;
-  bool eligible = false;           // ready, not draining, not excluded for this request, and with room
-  std::int32_t in_flight = 0;      // requests the router has given it and that have not ended: exact
-  std::int32_t capacity = 0;       // requests the router will give it at once; in_flight < capacity is room
-  std::int32_t waiting = 0;        // leader: requests not yet in a batch
-  std::int32_t running = 0;        // leader: requests in the batch
-  double kv_usage = 0;             // leader: share of its blocks in use, 0 to 1
-  Time stats_at{};                 // when the leader's figures came; Time{} if never
+  bool eligible = false;       // ready, not draining, not excluded for this request, and with room
+  std::int32_t in_flight = 0;  // requests the router has given it and that have not ended: exact
+  std::int32_t capacity = 0;   // requests the router will give it at once; in_flight < capacity is room
+  std::int32_t waiting = 0;    // leader: requests not yet in a batch
+  std::int32_t running = 0;    // leader: requests in the batch
+  double kv_usage = 0;         // leader: share of its blocks in use, 0 to 1
+  Time stats_at{};             // when the leader's figures came; Time{} if never
 };
 
 // The replicas, one row each, by ascending id. Lent for the call; kept up to date by the router, not rebuilt a pick.
@@ -55,15 +55,15 @@ struct Event {
   Kind kind = Kind::stats;
   ReplicaId replica = -1;
   std::int64_t incarnation = 0;
-  RequestId request = 0;             // dispatched, first_token, progress, finished
-  std::int32_t prompt_tokens = 0;    // dispatched
-  std::int32_t max_tokens = 0;       // dispatched
-  std::int32_t generated = 0;        // progress, finished: tokens so far
-  std::int32_t waiting = 0;          // stats
-  std::int32_t running = 0;          // stats
+  RequestId request = 0;                    // dispatched, first_token, progress, finished
+  std::int32_t prompt_tokens = 0;           // dispatched
+  std::int32_t max_tokens = 0;              // dispatched
+  std::int32_t generated = 0;               // progress, finished: tokens so far
+  std::int32_t waiting = 0;                 // stats
+  std::int32_t running = 0;                 // stats
   std::int64_t pending_prefill_tokens = 0;  // stats: prompt tokens not yet computed
-  double kv_usage = 0;               // stats
-  std::uint64_t stats_sequence = 0;  // stats: rises within an incarnation
+  double kv_usage = 0;                      // stats
+  std::uint64_t stats_sequence = 0;         // stats: rises within an incarnation
 };
 
 class LoadBalancer {

@@ -49,10 +49,10 @@
 #define WEFT_FINGERPRINT_EXCEPTIONS "0"
 #endif
 // Everything that must be equal on both sides, and nothing that need not be.
-#define WEFT_FINGERPRINT                                                                             \
-  "pointer=" WEFT_STRINGIFY(__SIZEOF_POINTER__) ";stl=" WEFT_FINGERPRINT_STL                         \
-  ";debug=" WEFT_FINGERPRINT_DEBUG ";exceptions=" WEFT_FINGERPRINT_EXCEPTIONS                        \
-  ";expected=" WEFT_STRINGIFY(TL_EXPECTED_VERSION_MAJOR)
+#define WEFT_FINGERPRINT                                                                                      \
+  "pointer=" WEFT_STRINGIFY(__SIZEOF_POINTER__) ";stl=" WEFT_FINGERPRINT_STL ";debug=" WEFT_FINGERPRINT_DEBUG \
+                                                ";exceptions=" WEFT_FINGERPRINT_EXCEPTIONS                    \
+                                                ";expected=" WEFT_STRINGIFY(TL_EXPECTED_VERSION_MAJOR)
 
 namespace weft {
 
@@ -62,12 +62,21 @@ inline constexpr const char* plugin_symbol = "weft_plugin";
 
 // An option that a plugin declares. The host checks the user's values against it before the plugin runs.
 struct OptionSpec {
-  enum class Type : std::uint32_t { boolean = 0, integer = 1, number = 2, string = 3, duration = 4, bytes = 5, string_list = 6 };
-  const char* key;            // snake_case
+  enum class Type : std::uint32_t {
+    boolean = 0,
+    integer = 1,
+    number = 2,
+    string = 3,
+    duration = 4,
+    bytes = 5,
+    string_list = 6
+  };
+  const char* key;  // snake_case
   Type type;
-  const char* default_value;  // as TOML text: "true", "3", "\"5s\"" (durations and sizes too); null: the option is required
-  const char* range;          // "1..64" for numbers, "a|b|c" for strings; null: any
-  const char* help;           // one sentence, never empty
+  const char*
+      default_value;  // as TOML text: "true", "3", "\"5s\"" (durations and sizes too); null: the option is required
+  const char* range;  // "1..64" for numbers, "a|b|c" for strings; null: any
+  const char* help;   // one sentence, never empty
 };
 
 // std::int64_t holds integers, durations (nanoseconds) and bytes.
@@ -209,10 +218,10 @@ const weft_plugin_descriptor* descriptor() {
 
 // Once in a library, at namespace scope outside any namespace. The second argument is a braced list of designated
 // initialisers of PluginDefinition.
-#define WEFT_PLUGIN(Interface, ...)                                                                     \
-  namespace {                                                                                           \
-  const ::weft::PluginDefinition<Interface> weft_plugin_definition = __VA_ARGS__;                       \
-  }                                                                                                     \
+#define WEFT_PLUGIN(Interface, ...)                                                                       \
+  namespace {                                                                                             \
+  const ::weft::PluginDefinition<Interface> weft_plugin_definition = __VA_ARGS__;                         \
+  }                                                                                                       \
   extern "C" __attribute__((visibility("default"))) const ::weft::weft_plugin_descriptor* weft_plugin() { \
-    return ::weft::plugin_detail::descriptor<Interface, weft_plugin_definition>();                      \
+    return ::weft::plugin_detail::descriptor<Interface, weft_plugin_definition>();                        \
   }

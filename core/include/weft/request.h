@@ -37,12 +37,12 @@ struct StopConditions {
 };
 
 enum class FinishReason : std::uint8_t {
-  none = 0,        // not finished
-  stop = 1,        // an end id or a stop string
-  length = 2,      // max_tokens, or the context is full
-  cancelled = 3,   // by the client
-  error = 4,       // see the error beside it
-  deadline = 5,    // the request's deadline passed
+  none = 0,       // not finished
+  stop = 1,       // an end id or a stop string
+  length = 2,     // max_tokens, or the context is full
+  cancelled = 3,  // by the client
+  error = 4,      // see the error beside it
+  deadline = 5,   // the request's deadline passed
 };
 
 constexpr std::string_view to_string(FinishReason reason) noexcept {

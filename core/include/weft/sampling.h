@@ -43,7 +43,8 @@ constexpr double uniform_draw(std::uint64_t seed, std::int32_t choice, std::int6
 // found them. Returns the last index with a positive weight where rounding leaves none, and 0 for no weights.
 constexpr std::size_t index_of_draw(std::span<const double> weights, double draw) noexcept {
   double total = 0;
-  for (const double weight : weights) total += weight;
+  for (const double weight : weights)
+    total += weight;
   const double target = draw * total;
   double sum = 0;
   std::size_t last = 0;

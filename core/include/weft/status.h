@@ -84,31 +84,30 @@ inline std::string to_string(const Error& error) { return std::string(to_string(
 #define WEFT_CONCAT(a, b) WEFT_CONCAT_INNER(a, b)
 
 // Evaluates a Status or Result and returns its error, if any, from the enclosing function.
-#define WEFT_TRY(expression)                                                                            \
-  do {                                                                                                  \
-    auto&& weft_try_result = (expression);                                                              \
-    if (!weft_try_result) return ::tl::unexpected<::weft::Error>(std::move(weft_try_result).error());   \
+#define WEFT_TRY(expression)                                                                          \
+  do {                                                                                                \
+    auto&& weft_try_result = (expression);                                                            \
+    if (!weft_try_result) return ::tl::unexpected<::weft::Error>(std::move(weft_try_result).error()); \
   } while (false)
 
 // The same, the error's message prefixed with "context: ".
-#define WEFT_TRY_CONTEXT(expression, context)                                                           \
-  do {                                                                                                  \
-    auto&& weft_try_result = (expression);                                                              \
-    if (!weft_try_result)                                                                               \
-      return ::tl::unexpected<::weft::Error>(                                                           \
-          ::weft::annotate(std::move(weft_try_result).error(), (context)));                             \
+#define WEFT_TRY_CONTEXT(expression, context)                                                                  \
+  do {                                                                                                         \
+    auto&& weft_try_result = (expression);                                                                     \
+    if (!weft_try_result)                                                                                      \
+      return ::tl::unexpected<::weft::Error>(::weft::annotate(std::move(weft_try_result).error(), (context))); \
   } while (false)
 
 // Declares `variable` (auto) with the value of a Result<T>, or returns its error.
-#define WEFT_ASSIGN(variable, expression)                                                               \
-  auto WEFT_CONCAT(weft_result_, __LINE__) = (expression);                                              \
-  if (!WEFT_CONCAT(weft_result_, __LINE__))                                                             \
-    return ::tl::unexpected<::weft::Error>(std::move(WEFT_CONCAT(weft_result_, __LINE__)).error());     \
+#define WEFT_ASSIGN(variable, expression)                                                           \
+  auto WEFT_CONCAT(weft_result_, __LINE__) = (expression);                                          \
+  if (!WEFT_CONCAT(weft_result_, __LINE__))                                                         \
+    return ::tl::unexpected<::weft::Error>(std::move(WEFT_CONCAT(weft_result_, __LINE__)).error()); \
   auto variable = std::move(*WEFT_CONCAT(weft_result_, __LINE__))
 
-#define WEFT_ASSIGN_CONTEXT(variable, expression, context)                                              \
-  auto WEFT_CONCAT(weft_result_, __LINE__) = (expression);                                              \
-  if (!WEFT_CONCAT(weft_result_, __LINE__))                                                             \
-    return ::tl::unexpected<::weft::Error>(                                                             \
-        ::weft::annotate(std::move(WEFT_CONCAT(weft_result_, __LINE__)).error(), (context)));           \
+#define WEFT_ASSIGN_CONTEXT(variable, expression, context)                                    \
+  auto WEFT_CONCAT(weft_result_, __LINE__) = (expression);                                    \
+  if (!WEFT_CONCAT(weft_result_, __LINE__))                                                   \
+    return ::tl::unexpected<::weft::Error>(                                                   \
+        ::weft::annotate(std::move(WEFT_CONCAT(weft_result_, __LINE__)).error(), (context))); \
   auto variable = std::move(*WEFT_CONCAT(weft_result_, __LINE__))

@@ -1,0 +1,212 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+
+#include "plugins/executor_mp/mp_executor.h"
+#include "tests/support/null_host.h"
+#include "tests/support/temporary_directory.h"
+
+namespace weft::mp {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr auto patience = std::chrono::seconds(20);
+
+// Collects what the executor says; tests wait for it with a deadline.
+class Sink final : public GangSink {
+ public:
+  void on_pending(const GangId&, std::string_view) override {}
+  void on_placed(const GangId&, const std::vector<Placement>& placements) override {
+    const std::lock_guard lock(mutex_);
+    placed_ = placements;
+    was_placed_ = true;
+    changed_.notify_all();
+  }
+  void on_exit(const GangId& gang, std::int32_t rank, const Exit& exit) override {
+    if (when_exited) when_exited(gang);
+    const std::lock_guard lock(mutex_);
+    exits_[rank].push_back(exit);
+    changed_.notify_all();
+  }
+  std::vector<Placement> wait_placed() {
+    std::unique_lock lock(mutex_);
+    EXPECT_TRUE(changed_.wait_for(lock, patience, [&] { return was_placed_; }));
+    return placed_;
+  }
+  std::map<std::int32_t, std::vector<Exit>> wait_exits(std::size_t ranks) {
+    std::unique_lock lock(mutex_);
+    EXPECT_TRUE(changed_.wait_for(lock, patience, [&] { return exits_.size() >= ranks; }));
+    return exits_;
+  }
+  bool was_placed() {
+    const std::lock_guard lock(mutex_);
+    return was_placed_;
+  }
+
+  std::function<void(const GangId&)> when_exited;
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool was_placed_ = false;
+  std::vector<Placement> placed_;
+  std::map<std::int32_t, std::vector<Exit>> exits_;
+};
+
+class MpExecutorTest : public ::testing::Test {
+ protected:
+  RankSpec shell(std::int32_t rank, const std::string& script) {
+    return {.rank = rank,
+            .argv = {"/bin/sh", "-c", script},
+            .env = {},
+            .node = "",
+            .cpus = {},
+            .devices = {},
+            .memory = 0,
+            .log_path = directory_.file("log-" + std::to_string(rank))};
+  }
+  GangSpec gang(std::vector<RankSpec> ranks, std::int64_t incarnation = 1) {
+    return {.gang = {"g", incarnation}, .ranks = std::move(ranks)};
+  }
+
+  test::NullHost host_;
+  test::TemporaryDirectory directory_;
+  Sink sink_;
+  MpExecutor executor_{MpOptions{}, host_};
+};
+
+TEST_F(MpExecutorTest, ReportsEachExitOnceWithItsCode) {
+  ASSERT_TRUE(executor_.launch(gang({shell(0, "exit 0"), shell(1, "exit 7"), shell(2, "exit 255")}), sink_));
+  const auto exits = sink_.wait_exits(3);
+  ASSERT_TRUE(executor_.close());
+  for (const auto& [rank, all] : exits)
+    EXPECT_EQ(all.size(), 1u) << rank;
+  EXPECT_EQ(exits.at(0).front().cause, Exit::Cause::code);
+  EXPECT_EQ(exits.at(0).front().value, 0);
+  EXPECT_EQ(exits.at(1).front().value, 7);
+  EXPECT_EQ(exits.at(2).front().value, 255);
+}
+
+TEST_F(MpExecutorTest, NamesTheSignalThatKilledARank) {
+  ASSERT_TRUE(executor_.launch(gang({shell(0, "kill -SEGV $$")}), sink_));
+  const Exit exit = sink_.wait_exits(1).at(0).front();
+  EXPECT_EQ(exit.cause, Exit::Cause::signal);
+  EXPECT_EQ(exit.value, SIGSEGV);
+  EXPECT_THAT(exit.detail, HasSubstr("SIGSEGV"));
+}
+
+TEST_F(MpExecutorTest, HandsArgumentsAndEnvironmentOverVerbatim) {
+  const std::string odd = "a b\n'\"$HOME\\ \xc3\xa4";
+  RankSpec rank = shell(0, "printf '%s|%s' \"$1\" \"$ODD\"");
+  rank.argv.insert(rank.argv.end(), {"sh", odd});
+  rank.env = {{"ODD", odd}};
+  ASSERT_TRUE(executor_.launch(gang({rank}), sink_));
+  EXPECT_EQ(sink_.wait_exits(1).at(0).front().value, 0);
+  EXPECT_EQ(directory_.read("log-0"), odd + "|" + odd);
+}
+
+TEST_F(MpExecutorTest, StartsAGangWholeOrNotAtAll) {
+  RankSpec broken = shell(1, "");
+  broken.argv = {directory_.file("no-such-program")};
+  ASSERT_TRUE(executor_.launch(gang({shell(0, "exec sleep 1000"), broken}), sink_));
+  const auto exits = sink_.wait_exits(2);
+  for (const auto& [rank, all] : exits) {
+    EXPECT_EQ(all.front().cause, Exit::Cause::never_started) << rank;
+    EXPECT_THAT(all.front().detail, HasSubstr("no-such-program"));
+  }
+  EXPECT_FALSE(sink_.was_placed());
+}
+
+TEST_F(MpExecutorTest, StopsWithTermAndThenKill) {
+  ASSERT_TRUE(executor_.launch(gang({shell(0, "trap '' TERM; echo up; while :; do sleep 1000; done")}), sink_));
+  sink_.wait_placed();
+  ASSERT_TRUE(executor_.stop({"g", 1}, std::chrono::milliseconds(100)));
+  const Exit exit = sink_.wait_exits(1).at(0).front();
+  EXPECT_EQ(exit.cause, Exit::Cause::signal);
+}
+
+TEST_F(MpExecutorTest, LeavesNoChildrenOfChildren) {
+  ASSERT_TRUE(
+      executor_.launch(gang({shell(0, "sleep 1000 & echo $! > " + directory_.file("pid") + "; exit 3")}), sink_));
+  EXPECT_EQ(sink_.wait_exits(1).at(0).front().value, 3);
+  const pid_t grandchild = std::stoi(directory_.read("pid"));
+  // It was killed before the exit was told; its descriptor says when the kernel is through with it.
+  const int descriptor = static_cast<int>(syscall(SYS_pidfd_open, grandchild, 0));
+  if (descriptor < 0) return;  // gone and reaped
+  pollfd wait{descriptor, POLLIN, 0};
+  EXPECT_EQ(poll(&wait, 1, 20'000), 1);
+  close(descriptor);
+}
+
+TEST_F(MpExecutorTest, RefusesWhatCanNeverStart) {
+  const auto code = [&](const GangSpec& spec) { return executor_.launch(spec, sink_).error().code; };
+  EXPECT_EQ(code(gang({})), ErrorCode::invalid_argument);
+  EXPECT_EQ(code(gang({shell(0, ""), shell(0, "")})), ErrorCode::invalid_argument);
+  RankSpec elsewhere = shell(0, "");
+  elsewhere.node = "no-such-node";
+  EXPECT_EQ(code(gang({elsewhere})), ErrorCode::invalid_argument);
+  EXPECT_EQ(executor_.stop({"g", 1}, Duration::zero()).error().code, ErrorCode::not_found);
+}
+
+TEST_F(MpExecutorTest, AGangThatLivesIsNotLaunchedAgain) {
+  ASSERT_TRUE(executor_.launch(gang({shell(0, "exec sleep 1000")}), sink_));
+  EXPECT_EQ(executor_.launch(gang({shell(0, "exit 0")}, 2), sink_).error().code, ErrorCode::already_exists);
+  EXPECT_EQ(executor_.stop({"g", 2}, Duration::zero()).error().code, ErrorCode::not_found);
+  ASSERT_TRUE(executor_.stop({"g", 1}, Duration::zero()));
+  sink_.wait_exits(1);
+}
+
+TEST_F(MpExecutorTest, ASinkMayLaunchTheNextIncarnation) {
+  Sink second;
+  sink_.when_exited = [&](const GangId& id) {
+    EXPECT_TRUE(executor_.launch(gang({shell(0, "exit 5")}, id.incarnation + 1), second));
+  };
+  ASSERT_TRUE(executor_.launch(gang({shell(0, "exit 4")}), sink_));
+  EXPECT_EQ(second.wait_exits(1).at(0).front().value, 5);
+  EXPECT_TRUE(executor_.close());
+}
+
+TEST_F(MpExecutorTest, CloseKillsWhatLivesAndIsIdempotent) {
+  ASSERT_TRUE(executor_.launch(gang({shell(0, "exec sleep 1000"), shell(1, "exec sleep 1000")}), sink_));
+  EXPECT_TRUE(executor_.close());
+  EXPECT_EQ(sink_.wait_exits(2).size(), 2u);
+  EXPECT_TRUE(executor_.close());
+  EXPECT_EQ(executor_.launch(gang({shell(0, "")}), sink_).error().code, ErrorCode::failed_precondition);
+}
+
+TEST_F(MpExecutorTest, ARankDoesNotHearTheTerminalsInterrupt) {
+  ASSERT_TRUE(executor_.launch(gang({shell(0, "cut -d' ' -f5 /proc/$$/stat")}), sink_));
+  const auto placed = sink_.wait_placed();
+  sink_.wait_exits(1);
+  EXPECT_EQ(std::stoi(directory_.read("log-0")), placed.front().pid);  // its process group is its own
+}
+
+TEST_F(MpExecutorTest, BindsARankToItsCores) {
+  const auto inventory = executor_.inventory(Deadline::in(patience));
+  ASSERT_TRUE(inventory);
+  const int cpu = inventory->nodes.front().cpus.back();
+  RankSpec rank = shell(0, "grep Cpus_allowed_list /proc/self/status");
+  rank.cpus = {cpu};
+  ASSERT_TRUE(executor_.launch(gang({rank}), sink_));
+  sink_.wait_exits(1);
+  EXPECT_THAT(directory_.read("log-0"), HasSubstr("\t" + std::to_string(cpu) + "\n"));
+}
+
+TEST(CpuList, IsReadOrRefused) {
+  EXPECT_THAT(*parse_cpu_list("0-2,8"), ElementsAre(0, 1, 2, 8));
+  EXPECT_TRUE(parse_cpu_list("")->empty());
+  for (const char* bad : {"a", "1-", "3-1", "1,", ",1", "-1", "1 2", "99999"})
+    EXPECT_FALSE(parse_cpu_list(bad)) << bad;
+}
+
+}  // namespace
+}  // namespace weft::mp
