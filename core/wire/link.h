@@ -1,12 +1,13 @@
-// Links: ordered, counted, bounded message streams between one listener (head, router) and its dialers (workers,
-// leaders). ZeroMQ (ROUTER and DEALER) below, protobuf envelopes above.
+// Links: ordered, counted, bounded message streams between one listener (head, router) and its dialers
+// (workers, leaders). ZeroMQ (ROUTER and DEALER) below, protobuf envelopes above.
 //
-// A link begins with Open (token, role, rank, versions) and Opened or Refused. From then on every envelope carries the
-// incarnation, the link's epoch, a sequence number and credit. A gap, a wrong epoch or incarnation, or a peer that ZeroMQ
-// reports gone for longer than `dead_after`, ends the link: the handler hears on_down once, with the reason. Credit
-// bounds what is on its way: beyond it messages wait in the sender; a sender whose queue passes `max_queued` sees the
-// peer as down. Nothing is dropped silently. Malformed, oversized or out-of-state messages are logged with the peer's
-// rank and dropped; they never bring the listener down. (Messages that were counted and are malformed end their link.)
+// A link begins with Open (token, role, rank, versions) and Opened or Refused. From then on every envelope
+// carries the incarnation, the link's epoch, a sequence number and credit. A gap, a wrong epoch or
+// incarnation, or a peer that ZeroMQ reports gone for longer than `dead_after`, ends the link: the handler
+// hears on_down once, with the reason. Credit bounds what is on its way: beyond it messages wait in the
+// sender; a sender whose queue passes `max_queued` sees the peer as down. Nothing is dropped silently.
+// Malformed, oversized or out-of-state messages are logged with the peer's rank and dropped; they never bring
+// the listener down. (Messages that were counted and are malformed end their link.)
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,8 @@ struct LinkLimits {
   std::size_t max_message = 64u << 20;  // bytes of one envelope
   std::uint64_t window = 1024;          // messages on their way in each direction
   std::size_t max_queued = 65536;       // messages waiting for credit in a sender
-  Duration dead_after = std::chrono::seconds(5);  // silence of the transport (ZeroMQ heartbeats) until a peer is down
+  Duration dead_after =
+      std::chrono::seconds(5);  // silence of the transport (ZeroMQ heartbeats) until a peer is down
 };
 
 // Who is at the other end, as Open said and the token proved.
@@ -52,8 +54,8 @@ class ListenerHandler {
 };
 
 struct ListenOptions {
-  std::string name;                             // of the thread and in logs: "head", "router-1"
-  std::string endpoint = "tcp://127.0.0.1:0";   // port 0: any
+  std::string name;                            // of the thread and in logs: "head", "router-1"
+  std::string endpoint = "tcp://127.0.0.1:0";  // port 0: any
   std::string token;
   LinkLimits limits;
 };
@@ -67,9 +69,11 @@ class Listener {
   virtual const std::string& endpoint() const noexcept = 0;
   // Any thread. `body` is an envelope whose body alone is set. not_found: no such link (any more).
   virtual Status send(LinkId link, Envelope body) = 0;
-  // Any thread: ends the link; its on_down is called (code cancelled), with an optional last message sent before.
+  // Any thread: ends the link; its on_down is called (code cancelled), with an optional last message sent
+  // before.
   virtual void close(LinkId link, const std::string& reason) = 0;
-  // Runs `task` on the listener's thread, after what is queued there; used for timers of what the thread owns.
+  // Runs `task` on the listener's thread, after what is queued there; used for timers of what the thread
+  // owns.
   virtual void post(std::function<void()> task) = 0;
 };
 
@@ -82,7 +86,7 @@ class DialerHandler {
 };
 
 struct DialOptions {
-  std::string name;      // of the thread and in logs
+  std::string name;  // of the thread and in logs
   std::string endpoint;
   std::string token;
   Role role = ROLE_WORKER;
@@ -93,10 +97,10 @@ struct DialOptions {
 
 class Dialer {
  public:
-  // Returns once Opened has come. refused / permission_denied: the listener's own words; deadline_exceeded names the
-  // endpoint.
+  // Returns once Opened has come. refused / permission_denied: the listener's own words; deadline_exceeded
+  // names the endpoint.
   static Result<std::unique_ptr<Dialer>> dial(DialOptions options, DialerHandler& handler, Deadline deadline);
-  virtual ~Dialer() = default;  // sends Bye, flushes for at most a second, joins the thread
+  virtual ~Dialer() = default;             // sends Bye, flushes for at most a second, joins the thread
   virtual Status send(Envelope body) = 0;  // any thread
 };
 
