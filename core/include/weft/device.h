@@ -24,7 +24,7 @@ namespace weft {
 
 // A matrix in a device's memory. Rows may be apart.
 struct TensorView {
-  Buffer buffer;
+  Buffer buffer{};
   DType type = DType::f32;
   std::int64_t rows = 0;
   std::int64_t columns = 0;
@@ -89,28 +89,28 @@ struct PagedBatch {
   std::int32_t tokens = 0;      // T
   std::int32_t sequences = 0;   // S
   std::int32_t max_blocks = 0;  // columns of block_tables
-  Buffer positions;             // [T] place of each row's token in its sequence
-  Buffer slots;                 // [T] block * block_size + offset: where its key and value go
-  Buffer row_starts;            // [S + 1] first row of each sequence
-  Buffer context_lengths;       // [S] tokens in the cache once this step's are written
-  Buffer block_tables;          // [S, max_blocks] a sequence's blocks in order; what lies past its context is not read
+  Buffer positions{};           // [T] place of each row's token in its sequence
+  Buffer slots{};               // [T] block * block_size + offset: where its key and value go
+  Buffer row_starts{};          // [S + 1] first row of each sequence
+  Buffer context_lengths{};     // [S] tokens in the cache once this step's are written
+  Buffer block_tables{};        // [S, max_blocks] a sequence's blocks in order; what lies past its context is not read
 };
 
 struct EmbedArgs {
   const Weight* table = nullptr;  // embedding [rows, H]
-  Buffer ids;                     // [T] i32
+  Buffer ids{};                   // [T] i32
   std::int32_t first_row = 0;     // the id of the table's first row: a shard of the vocabulary
   float scale = 1;
-  TensorView out;  // [T, H]; ids outside the shard give zeros
+  TensorView out{};  // [T, H]; ids outside the shard give zeros
 };
 
 struct NormArgs {
   const Weight* weight = nullptr;  // vector [1, H]
   float epsilon = 1e-5f;
   float weight_offset = 0;  // added to each weight (Gemma: 1)
-  TensorView in;            // [T, H]
-  TensorView residual;      // [T, H]; empty buffer: none. Else residual += in, and the sum is what is normed
-  TensorView out;           // [T, H]; may be `in`
+  TensorView in{};          // [T, H]
+  TensorView residual{};    // [T, H]; empty buffer: none. Else residual += in, and the sum is what is normed
+  TensorView out{};         // [T, H]; may be `in`
 };
 
 enum class Activation : std::uint8_t { silu = 0, gelu_tanh = 1, gelu = 2 };
@@ -122,14 +122,14 @@ struct LinearArgs {
     gate = 2,   // weight rows are [gate; up]: out = activation(gate) * up, out is [T, N / 2]
   };
   const Weight* weight = nullptr;  // [N, K]
-  TensorView in;                   // [T, K]
-  TensorView out;                  // [T, N]
+  TensorView in{};                 // [T, K]
+  TensorView out{};                // [T, N]
   Epilogue epilogue = Epilogue::store;
   Activation activation = Activation::silu;
 };
 
 struct RopeArgs {
-  TensorView qkv;  // [T, (Hq + 2 Hkv) * D]; queries and keys are turned in place
+  TensorView qkv{};  // [T, (Hq + 2 Hkv) * D]; queries and keys are turned in place
   std::int32_t query_heads = 0;
   std::int32_t kv_heads = 0;
   std::int32_t head_dim = 0;
@@ -139,21 +139,21 @@ struct RopeArgs {
   const Weight* key_norm = nullptr;
   float epsilon = 1e-5f;
   float weight_offset = 0;
-  PagedBatch batch;
+  PagedBatch batch{};
   KvCache* cache = nullptr;
   std::int32_t layer = 0;  // index within the cache
 };
 
 struct AttentionArgs {
-  TensorView qkv;  // as rope_and_append left it; only the queries are read
-  TensorView out;  // [T, Hq * D]
+  TensorView qkv{};  // as rope_and_append left it; only the queries are read
+  TensorView out{};  // [T, Hq * D]
   std::int32_t query_heads = 0;
   std::int32_t kv_heads = 0;
   std::int32_t head_dim = 0;
   float scale = 1;          // of q . k, before the soft cap
   float soft_cap = 0;       // c: s -> c tanh(s / c); 0: none
   std::int32_t window = 0;  // a row sees this many positions, itself included; 0: all before it
-  PagedBatch batch;
+  PagedBatch batch{};
   const KvCache* cache = nullptr;
   std::int32_t layer = 0;
 };
