@@ -1,0 +1,93 @@
+#include "engine/sample/validate.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <limits>
+
+namespace weft::engine {
+namespace {
+
+std::string found(const std::function<void(SamplingParams&, StopConditions&)>& change) {
+  SamplingParams sampling;
+  StopConditions stop;
+  change(sampling, stop);
+  const Status status = validate(sampling, stop, 100);
+  if (status) return "legal";
+  EXPECT_EQ(status.error().code, ErrorCode::invalid_argument);
+  EXPECT_FALSE(status.error().retryable);
+  return status.error().message;
+}
+
+TEST(Validate, TakesWhatIsLegalUpToItsLimits) {
+  EXPECT_EQ(found([](SamplingParams&, StopConditions&) {}), "legal");
+  EXPECT_EQ(found([](SamplingParams& sampling, StopConditions& stop) {
+              sampling = {.temperature = 0,
+                          .top_k = 1000000,
+                          .top_p = 1e-9,
+                          .min_p = 1,
+                          .repetition_penalty = 0.1,
+                          .presence_penalty = -2,
+                          .frequency_penalty = 2,
+                          .logit_bias = {{0, -100.0f}, {99, 100.0f}},
+                          .seed = 1};
+              stop.max_tokens = 1;
+              stop.stop_token_ids = {0, 99};
+              stop.stop_strings = {"x"};
+            }),
+            "legal");
+}
+
+TEST(Validate, NamesTheParameterWhatWasFoundAndTheLegalRange) {
+  using S = SamplingParams;
+  using C = StopConditions;
+  EXPECT_EQ(found([](S& s, C&) { s.temperature = -0.5; }), "temperature is -0.5, expected 0 or more");
+  EXPECT_EQ(found([](S& s, C&) { s.top_k = -1; }), "top_k is -1, expected 0 (off) or more");
+  EXPECT_EQ(found([](S& s, C&) { s.top_p = 0; }), "top_p is 0, expected above 0, to 1 (off)");
+  EXPECT_EQ(found([](S& s, C&) { s.top_p = 1.5; }), "top_p is 1.5, expected above 0, to 1 (off)");
+  EXPECT_EQ(found([](S& s, C&) { s.min_p = 2; }), "min_p is 2, expected 0 (off) to 1");
+  EXPECT_EQ(found([](S& s, C&) { s.repetition_penalty = 0; }), "repetition_penalty is 0, expected above 0 (1: off)");
+  EXPECT_EQ(found([](S& s, C&) { s.presence_penalty = 2.5; }), "presence_penalty is 2.5, expected -2 to 2");
+  EXPECT_EQ(found([](S& s, C&) { s.frequency_penalty = -3; }), "frequency_penalty is -3, expected -2 to 2");
+  EXPECT_EQ(found([](S& s, C&) {
+              s.logit_bias = {{100, 1.0f}};
+            }),
+            "logit_bias is token id 100, expected an id from 0 to 99");
+  EXPECT_EQ(found([](S& s, C&) {
+              s.logit_bias = {{4, 101.0f}};
+            }),
+            "logit_bias is 101 for token id 4, expected -100 to 100");
+  EXPECT_EQ(found([](S& s, C&) {
+              s.logit_bias = {{4, 1.0f}, {4, 2.0f}};
+            }),
+            "logit_bias is given twice for token id 4, expected one bias an id");
+  EXPECT_EQ(found([](S&, C& c) { c.max_tokens = 0; }), "max_tokens is 0, expected 1 or more");
+  EXPECT_EQ(found([](S&, C& c) { c.stop_token_ids = {-1}; }),
+            "stop_token_ids is token id -1, expected an id from 0 to 99");
+  EXPECT_EQ(found([](S&, C& c) {
+              c.stop_strings = {"a", ""};
+            }),
+            "stop is an empty string, expected at least one character, or no stop string");
+}
+
+TEST(Validate, RefusesNanAndInfinityEverywhere) {
+  const auto members = {&SamplingParams::temperature,
+                        &SamplingParams::top_p,
+                        &SamplingParams::min_p,
+                        &SamplingParams::repetition_penalty,
+                        &SamplingParams::presence_penalty,
+                        &SamplingParams::frequency_penalty};
+  for (const double bad : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+    for (const auto member : members)
+      EXPECT_NE(found([&](SamplingParams& sampling, StopConditions&) { sampling.*member = bad; }), "legal");
+    EXPECT_NE(found([&](SamplingParams& sampling, StopConditions&) {
+                sampling.logit_bias = {{1, static_cast<float>(bad)}};
+              }),
+              "legal");
+  }
+}
+
+}  // namespace
+}  // namespace weft::engine
