@@ -1,0 +1,148 @@
+#include "core/plugin/probe_child.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "core/plugin/row_json.h"
+
+namespace weft {
+namespace {
+
+constexpr std::size_t longest_answer = std::size_t{4} << 20;
+
+void write_line(int pipe, std::string line) {
+  line += '\n';
+  std::string_view left = line;
+  while (!left.empty()) {
+    const ssize_t done = ::write(pipe, left.data(), left.size());
+    if (done < 0 && errno == EINTR) continue;
+    if (done <= 0) return;  // the parent is gone; so will we be
+    left.remove_prefix(static_cast<std::size_t>(done));
+  }
+}
+
+// A quiet process of its own group, which dies with its parent and leaves no core file.
+void isolate() {
+  ::setpgid(0, 0);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  const struct rlimit none {};
+  ::setrlimit(RLIMIT_CORE, &none);
+  for (int signal = 1; signal < NSIG; ++signal)
+    ::signal(signal, SIG_DFL);
+  ::signal(SIGPIPE, SIG_IGN);
+  sigset_t all;
+  sigemptyset(&all);
+  ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (int standard = 0; standard <= 2; ++standard)
+    ::dup2(null, standard);
+}
+
+// One line as each stage begins, then one with the outcome. _exit: what belongs to the parent (buffers,
+// static objects) is not ours to flush or to destroy.
+[[noreturn]] void child_main(StageRun run, int pipe) {
+  isolate();
+  run.at = [pipe](Stage stage) { write_line(pipe, stage_line(stage)); };
+  try {
+    DiscoveredPlugin row;
+    if (auto checked = run_stages(run, row.info); !checked) row.refusal = checked.error();
+    write_line(pipe, row_line(row));
+  } catch (...) {  // out of memory; the parent sees an end without an outcome
+  }
+  ::_exit(0);
+}
+
+// Reads until the child has ended or closed the pipe; false: the deadline came first, or it wrote more than
+// any row.
+bool read_answer(int pipe, int child, Deadline deadline, std::string& answer) {
+  std::array<char, 1 << 14> chunk{};
+  while (answer.size() < longest_answer) {
+    std::array<pollfd, 2> waited{{{pipe, POLLIN, 0}, {child, POLLIN, 0}}};
+    const int ready = ::poll(waited.data(), waited.size(), deadline.poll_milliseconds());
+    if (ready < 0 && errno == EINTR) continue;
+    if (ready <= 0) return false;
+    const bool ended = waited[1].revents != 0;
+    // The pipe does not block; after the child's end one pass takes all that it left.
+    while (answer.size() < longest_answer) {
+      const ssize_t got = ::read(pipe, chunk.data(), chunk.size());
+      if (got == 0) return true;
+      if (got < 0) break;
+      answer.append(chunk.data(), static_cast<std::size_t>(got));
+    }
+    if (ended) return true;
+  }
+  return false;
+}
+
+// Ends the child and its group, and says how it ended. The zombie keeps the group's number from being used
+// again.
+int reap(pid_t child) {
+  ::kill(-child, SIGKILL);
+  ::kill(child, SIGKILL);
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return status;
+}
+
+std::string ending(int status, bool in_time, Deadline deadline) {
+  if (!in_time)
+    return deadline.passed() ? "it did not come back from this stage within its time and was stopped"
+                             : "it wrote into the host's pipe and was stopped";
+  if (WIFSIGNALED(status))
+    return fmt::format("it crashed in this stage: signal {} ({})", WTERMSIG(status),
+                       ::strsignal(WTERMSIG(status)));
+  return fmt::format("it ended the process in this stage, with exit code {}", WEXITSTATUS(status));
+}
+
+Refusal cut_short(const std::string& file, Stage stage, const std::string& how) {
+  return {stage, {ErrorCode::refused, fmt::format("{}: stage '{}': {}", file, to_string(stage), how)}};
+}
+
+}  // namespace
+
+void check_in_child(const StageRun& run, Deadline deadline, DiscoveredPlugin& row) {
+  row.info.file = run.file;
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
+    row.refusal = Refusal{
+        std::nullopt,
+        {ErrorCode::resource_exhausted, fmt::format("{}: no pipe: {}", run.file, std::strerror(errno))}};
+    return;
+  }
+  const pid_t child = ::fork();
+  if (child == 0) child_main(run, ends[1]);
+  ::close(ends[1]);
+  if (child < 0) {
+    row.refusal = Refusal{
+        std::nullopt,
+        {ErrorCode::resource_exhausted, fmt::format("{}: no process: {}", run.file, std::strerror(errno))}};
+    ::close(ends[0]);
+    return;
+  }
+  ::setpgid(child, child);  // both sides do it, so that it holds whoever runs first
+  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  // By its number: glibc 2.36 declares pidfd_open without C linkage. -1 on old kernels: then the pipe's end
+  // has to do.
+  const int watch = static_cast<int>(::syscall(SYS_pidfd_open, child, 0));
+  std::string answer;
+  const bool in_time = read_answer(ends[0], watch, deadline, answer);
+  const std::string how = ending(reap(child), in_time, deadline);
+  if (watch >= 0) ::close(watch);
+  ::close(ends[0]);
+  if (const std::optional<Stage> stage = read_row(answer, row))
+    row.refusal = cut_short(run.file, *stage, how);
+}
+
+}  // namespace weft

@@ -1,0 +1,19 @@
+// How a child of discover() tells its parent what it found: JSON lines. The parent trusts none of it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/plugin/plugin_host.h"
+
+namespace weft {
+
+std::string stage_line(Stage stage);
+std::string row_line(const DiscoveredPlugin& row);
+
+// Fills the row's info and refusal from all lines. Where no outcome came, or none that can be read, returns
+// the last stage that began.
+std::optional<Stage> read_row(std::string_view lines, DiscoveredPlugin& row);
+
+}  // namespace weft

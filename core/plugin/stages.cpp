@@ -1,0 +1,121 @@
+#include "core/plugin/stages.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/dll/shared_library.hpp>
+#include <filesystem>
+#include <new>
+
+#include "core/plugin/elf.h"
+#include "core/plugin/file_policy.h"
+
+namespace weft {
+namespace {
+
+using Checked = tl::expected<void, Refusal>;
+
+// "<file>: stage 'abi': ..."
+tl::unexpected<Refusal> refuse(Stage stage, const std::string& file, const Error& error) {
+  return tl::unexpected<Refusal>(
+      Refusal{stage,
+              {error.code, fmt::format("{}: stage '{}': {}", file, to_string(stage), error.message),
+               error.retryable}});
+}
+
+// What an exception that crossed the boundary says. Call it inside a catch.
+std::string caught() {
+  try {
+    throw;
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "of unknown type";
+  }
+}
+
+Status check_pin(const PluginFile& file, std::string_view pin, PluginInfo& info) {
+  WEFT_ASSIGN(digest, file.sha256());
+  info.sha256 = digest;
+  if (pin.empty() || same_sha256(pin, digest)) return {};
+  return fail(
+      ErrorCode::refused,
+      fmt::format(
+          "its SHA-256 is {}, the configuration pins {}; it is another build: check where it comes from, "
+          "then change sha256",
+          digest, pin));
+}
+
+// Loads the library for the rest of the process's life: the object is never destroyed, because what a plugin
+// leaves behind (threads, static destructors, vtables of objects) does not survive unloading.
+Result<weft_plugin_function> open_library(const std::string& path) {
+  namespace dll = boost::dll;
+  try {
+    auto* const library = new dll::shared_library(
+        path, static_cast<dll::load_mode::type>(dll::load_mode::rtld_now | dll::load_mode::rtld_local));
+    return &library->get<const weft_plugin_descriptor*()>(plugin_symbol);
+  } catch (...) {
+    return fail(ErrorCode::refused,
+                fmt::format("the dynamic linker does not take it: {}; link it with the libraries it needs",
+                            caught()));
+  }
+}
+
+Result<const weft_plugin_descriptor*> call(weft_plugin_function function) {
+  try {
+    return function();
+  } catch (...) {
+    return fail(ErrorCode::refused, fmt::format("weft_plugin() threw an exception: {}", caught()));
+  }
+}
+
+}  // namespace
+
+tl::expected<void, Refusal> run_probe(const weft_plugin_descriptor& descriptor, const std::string& file) {
+  std::array<char, 1024> reason{};
+  try {
+    if (descriptor.probe(reason.data(), reason.size()) == 0) return {};
+  } catch (...) {
+    return refuse(Stage::probe, file,
+                  {ErrorCode::refused, fmt::format("probe threw an exception: {}", caught())});
+  }
+  reason.back() = '\0';
+  const std::string text = reason.front() == '\0' ? "no reason given" : reason.data();
+  return refuse(Stage::probe, file, {ErrorCode::refused, fmt::format("it cannot work here: {}", text)});
+}
+
+tl::expected<const weft_plugin_descriptor*, Refusal> run_stages(const StageRun& run, PluginInfo& info) {
+  info.file = run.file;
+  run.at(Stage::file_policy);
+  auto opened = PluginFile::open(run.file, run.strict);
+  if (!opened) return refuse(Stage::file_policy, run.file, opened.error());
+  info.file = opened->path();
+  info.warnings = opened->warnings();
+  if (Status pinned = check_pin(*opened, run.sha256, info); !pinned)
+    return refuse(Stage::file_policy, run.file, pinned.error());
+
+  run.at(Stage::symbol);
+  if (Status exported = check_exports(*opened, plugin_symbol); !exported)
+    return refuse(Stage::symbol, run.file, exported.error());
+
+  run.at(Stage::dlopen);
+  auto function = open_library(opened->path());
+  if (!function) return refuse(Stage::dlopen, run.file, function.error());
+
+  run.at(Stage::size);
+  auto descriptor = call(*function);
+  if (!descriptor) return refuse(Stage::size, run.file, descriptor.error());
+  const ExpectedName expected{
+      .kind = run.kind, .name = run.name, .file_name = std::filesystem::path(run.file).filename().string()};
+  if (Checked checked = check_descriptor(*descriptor, expected, run.at, info); !checked)
+    return refuse(*checked.error().stage, run.file, checked.error().error);
+
+  if (!run.probe) return *descriptor;
+  run.at(Stage::probe);
+  if (Checked probed = run_probe(**descriptor, run.file); !probed)
+    return tl::unexpected<Refusal>(probed.error());
+  return *descriptor;
+}
+
+}  // namespace weft
