@@ -58,7 +58,8 @@ class Reader {
   // "a.b=value": the value as TOML, or as a bare string where it is none.
   void override_with(const std::string& text) {
     const std::size_t equals = text.find('=');
-    const std::string path = text.substr(0, equals);
+    std::string path = text.substr(0, equals);
+    while (!path.empty() && path.back() == ' ') path.pop_back();
     if (equals == std::string::npos || path.find('.') == std::string::npos || path.empty()) {
       add(last_, "--set " + text, "expected --set table.key=value, as in --set parallel.data=4");
       return;
