@@ -1,0 +1,51 @@
+// Reads a JSON object's keys with their bounds and gathers every problem, so that a family's file reads as a
+// list of what it needs. A problem yields some value inside the bounds: check status() before trusting any.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "weft/status.h"
+
+namespace weft::engine {
+
+class ConfigReader {
+ public:
+  // `object` outlives the reader; `label` is the file's name, for messages.
+  ConfigReader(const nlohmann::json& object, std::string label) : object_(object), label_(std::move(label)) {}
+
+  // Null where the key is absent or its value is null.
+  const nlohmann::json* find(std::string_view key) const;
+
+  // A whole number in [low, high]. Required; the second form takes `fallback` for an absent or null key.
+  std::int32_t size(std::string_view key, std::int32_t high, std::int32_t low = 1);
+  std::int32_t size_or(std::string_view key, std::int32_t fallback, std::int32_t high, std::int32_t low = 1);
+  // A finite number in [low, high].
+  double number(std::string_view key, double low, double high);
+  double number_or(std::string_view key, double fallback, double low, double high);
+  bool flag_or(std::string_view key, bool fallback);
+  std::string text_or(std::string_view key, std::string fallback);
+  // One id, a list of ids, or nothing.
+  std::vector<std::int32_t> ids(std::string_view key);
+
+  // model: config.json: 'hidden_size' is -4, expected a whole number from 1 to 1048576
+  void problem(std::string_view key, const nlohmann::json* found, const std::string& expected);
+  void problem(std::string text);
+  // Adds another reader's problems, each prefixed with "context: ".
+  void take_problems(const ConfigReader& other, std::string_view context);
+
+  // invalid_argument with every problem found so far.
+  Status status() const;
+  const std::string& label() const noexcept { return label_; }
+
+ private:
+  const nlohmann::json& object_;
+  std::string label_;
+  std::vector<std::string> problems_;
+};
+
+}  // namespace weft::engine

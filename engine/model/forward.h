@@ -1,0 +1,56 @@
+// One forward pass of one rank, as the decoder's description says it. Reads like the paper: the pieces are
+// the device's operations, and the two sums over the tensor group a layer are the only places where ranks
+// meet.
+#pragma once
+
+#include "engine/model/rank_weights.h"
+#include "engine/model/timed_group.h"
+#include "engine/model/workspace.h"
+#include "weft/device.h"
+#include "weft/status.h"
+
+namespace weft::engine {
+
+// What a pass reads and writes. All references outlive it; one thread.
+struct ForwardContext {
+  Device& device;
+  const ModelConfig& config;
+  const RankShape& rank;
+  const RankWeights& weights;
+  const Workspace& workspace;
+  KvCache& cache;
+  TimedGroup& tensor;
+  DType dtype;
+};
+
+class Forward {
+ public:
+  Forward(const ForwardContext& context, const PagedBatch& batch) noexcept;
+
+  // Fills the residual stream from Region::ids. First stage.
+  Status embed();
+  // This stage's layers, from the residual stream back to it.
+  Status layers();
+  // Region::logits: [samples, this rank's ids], rows vocabulary_width apart, of the rows in
+  // Region::sample_rows. Last stage, samples > 0.
+  Status logits(std::int32_t samples);
+
+  // [tokens, H]: what goes from stage to stage.
+  TensorView residual() const noexcept { return residual_; }
+
+ private:
+  Status attention(const LayerWeights& layer, const LayerSpec& spec, std::int32_t index);
+  Status mlp(const LayerWeights& layer);
+  Status norm_into(const Weight& weight, const TensorView& out);
+  Status finish_branch(const Weight* post_norm);
+  Status linear(const Weight& weight, const TensorView& in, const TensorView& out,
+                LinearArgs::Epilogue epilogue = LinearArgs::Epilogue::store);
+
+  const ForwardContext& at_;
+  const PagedBatch& batch_;
+  Stream stream_;
+  TensorView residual_, normed_, branch_;
+  bool branch_pending_ = false;  // branch_ is not yet added to residual_: the next norm does both at once
+};
+
+}  // namespace weft::engine

@@ -1,0 +1,83 @@
+#include <fmt/format.h>
+
+#include "engine/model/runner_spec.h"
+#include "engine/model/workspace.h"
+
+namespace weft::engine {
+namespace {
+
+// Elements of one layer's matrices, and of its vectors, on this rank.
+struct Elements {
+  Bytes matrices = 0;
+  Bytes vectors = 0;
+};
+
+Elements layer_elements(const ModelConfig& config, const RankShape& rank) {
+  const DecoderSpec& decoder = config.decoder;
+  const TensorNames& names = decoder.names;
+  const auto hidden = static_cast<Bytes>(config.shape.hidden);
+  const auto head_dim = static_cast<Bytes>(config.shape.head_dim);
+  const Bytes query = static_cast<Bytes>(rank.query_heads.count) * head_dim;
+  const Bytes qkv = query + 2 * static_cast<Bytes>(rank.kv_heads.count) * head_dim;
+  const auto intermediate = static_cast<Bytes>(rank.intermediate.count);
+  Elements out;
+  out.matrices = hidden * (qkv + query + 3 * intermediate);
+  for (const std::string* norm :
+       {&names.attention_norm, &names.attention_post_norm, &names.mlp_norm, &names.mlp_post_norm})
+    out.vectors += norm->empty() ? 0 : hidden;
+  if (decoder.qk_norm != QkNorm::none) out.vectors += 2 * head_dim;
+  // Row-parallel matrices' biases are the first rank's alone, so that their sum has them once.
+  const bool first = rank.position.tp_rank == 0;
+  if (decoder.qkv_bias) out.vectors += qkv;
+  if (decoder.output_bias && first) out.vectors += hidden;
+  if (decoder.mlp_bias) out.vectors += 2 * intermediate + (first ? hidden : 0);
+  return out;
+}
+
+}  // namespace
+
+Result<std::int32_t> context_of(const ModelConfig& config, const RunnerSpec& spec) {
+  // The bounds keep every product of sizes inside 64 bits.
+  const auto check = [](const char* name, std::int32_t value, std::int32_t high, const char* note) -> Status {
+    if (value >= 1 && value <= high) return {};
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("model: {} is {}, expected from 1 to {}{}", name, value, high, note));
+  };
+  const std::int32_t context = spec.max_context.value_or(config.shape.max_context);
+  WEFT_TRY(check("block_size", spec.block_size, 1 << 16, ""));
+  WEFT_TRY(check("max_batch_tokens", spec.max_batch_tokens, 1 << 24, ""));
+  WEFT_TRY(check("max_requests", spec.max_requests, 1 << 20, ""));
+  WEFT_TRY(check("max_context", context, config.shape.max_context, ", the model's own (max_position_embeddings)"));
+  return context;
+}
+
+KvSpec kv_spec(const ModelConfig& config, const RankShape& rank, const RunnerSpec& spec) {
+  return {.layers = static_cast<std::int32_t>(rank.layers.count),
+          .kv_heads = static_cast<std::int32_t>(rank.kv_heads.count),
+          .head_dim = config.shape.head_dim,
+          .block_size = spec.block_size,
+          .type = spec.dtype};
+}
+
+Result<MemoryEstimate> estimate_memory(const ModelConfig& config, const RunnerSpec& spec) {
+  WEFT_ASSIGN(rank, rank_shape(config.shape, spec.position));
+  WEFT_ASSIGN(context, context_of(config, spec));
+  const auto hidden = static_cast<Bytes>(config.shape.hidden);
+  const Bytes vocabulary = static_cast<Bytes>(rank.vocabulary.count) * hidden;
+  const auto layers = static_cast<Bytes>(rank.layers.count);
+  const Elements layer = layer_elements(config, rank);
+  Elements all{.matrices = layers * layer.matrices, .vectors = layers * layer.vectors};
+  if (rank.first_stage) all.matrices += vocabulary;
+  if (rank.last_stage) all.matrices += vocabulary;
+  if (rank.last_stage) all.vectors += hidden;
+  for (const RopeSpec& rope : config.decoder.ropes)
+    all.vectors += static_cast<Bytes>(context) * static_cast<Bytes>(rope.dimensions);
+
+  const KvSpec kv = kv_spec(config, rank, spec);
+  return MemoryEstimate{
+      .weights = all.matrices * size_of(spec.dtype) + all.vectors * sizeof(float),
+      .workspace = workspace_bytes(region_sizes(config, rank, spec, context)),
+      .kv_block = static_cast<Bytes>(kv.block_size) * kv_bytes_per_token(kv.layers, kv.kv_heads, kv.head_dim, kv.type)};
+}
+
+}  // namespace weft::engine

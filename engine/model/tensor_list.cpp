@@ -1,0 +1,121 @@
+#include "engine/model/tensor_list.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "engine/weights/json_file.h"
+
+namespace weft::engine {
+namespace {
+
+MatrixPlace place(const MatrixSource& source, std::int64_t layer, std::int64_t rows, std::int64_t columns) {
+  return {.tensor = layer_name(source.tensor, layer),
+          .tensor_rows = source.tensor_rows == 0 ? rows : source.tensor_rows,
+          .columns = columns,
+          .first_row = source.first_row};
+}
+
+void add_layer(const ModelConfig& config, std::int64_t layer,
+               std::map<std::string, std::vector<std::int64_t>>& tensors) {
+  const DecoderSpec& decoder = config.decoder;
+  const TensorNames& names = decoder.names;
+  const auto add_vector = [&](const std::string& name, std::int64_t size) {
+    if (!name.empty()) tensors[layer_name(name, layer)] = {size};
+  };
+  const auto add_matrix = [&](const MatrixPlace& matrix, bool bias) {
+    tensors[matrix.tensor] = {matrix.tensor_rows, matrix.columns};
+    if (bias) tensors[bias_name(matrix.tensor)] = {matrix.tensor_rows};
+  };
+  const LayerPlaces places = layer_places(config, layer);
+  for (const MatrixPlace* matrix : {&places.query, &places.key, &places.value})
+    add_matrix(*matrix, decoder.qkv_bias);
+  add_matrix(places.output, decoder.output_bias);
+  for (const MatrixPlace* matrix : {&places.gate, &places.up, &places.down})
+    add_matrix(*matrix, decoder.mlp_bias);
+  for (const std::string* norm :
+       {&names.attention_norm, &names.attention_post_norm, &names.mlp_norm, &names.mlp_post_norm})
+    add_vector(*norm, config.shape.hidden);
+  add_vector(names.query_norm, config.shape.head_dim);
+  add_vector(names.key_norm, config.shape.head_dim);
+}
+
+bool may_be_ignored(const ModelConfig& config, std::string_view name) {
+  const TensorNames& names = config.decoder.names;
+  if (config.shape.tied_embeddings && name == names.head) return true;
+  for (const std::string& pattern : names.ignored) {
+    const auto hole = pattern.find("{}");
+    if (hole == std::string::npos
+            ? name == pattern
+            : name.starts_with(pattern.substr(0, hole)) && name.ends_with(pattern.substr(hole + 2)))
+      return true;
+  }
+  return false;
+}
+
+// At most five, then how many more.
+void add_some(std::vector<std::string>& lines, const std::vector<std::string>& found) {
+  constexpr std::size_t shown = 5;
+  lines.insert(lines.end(), found.begin(), found.begin() + static_cast<std::ptrdiff_t>(std::min(shown, found.size())));
+  if (found.size() > shown) lines.push_back(fmt::format("... and {} more like it", found.size() - shown));
+}
+
+}  // namespace
+
+std::string layer_name(const std::string& name, std::int64_t layer) {
+  const auto hole = name.find("{}");
+  return hole == std::string::npos ? name : std::string(name).replace(hole, 2, std::to_string(layer));
+}
+
+std::string bias_name(const std::string& weight) {
+  const std::string_view suffix = ".weight";
+  return weight.substr(0, weight.size() - (weight.ends_with(suffix) ? suffix.size() : 0)) + ".bias";
+}
+
+LayerPlaces layer_places(const ModelConfig& config, std::int64_t layer) {
+  const ModelShape& shape = config.shape;
+  const TensorNames& names = config.decoder.names;
+  const std::int64_t hidden = shape.hidden;
+  const std::int64_t query_rows = std::int64_t{shape.query_heads} * shape.head_dim;
+  const std::int64_t kv_rows = std::int64_t{shape.kv_heads} * shape.head_dim;
+  return {.query = place(names.query, layer, query_rows, hidden),
+          .key = place(names.key, layer, kv_rows, hidden),
+          .value = place(names.value, layer, kv_rows, hidden),
+          .output = place(names.output, layer, hidden, query_rows),
+          .gate = place(names.gate, layer, shape.intermediate, hidden),
+          .up = place(names.up, layer, shape.intermediate, hidden),
+          .down = place(names.down, layer, hidden, shape.intermediate)};
+}
+
+std::map<std::string, std::vector<std::int64_t>> expected_tensors(const ModelConfig& config) {
+  const TensorNames& names = config.decoder.names;
+  std::map<std::string, std::vector<std::int64_t>> tensors;
+  tensors[names.embedding] = {config.shape.vocabulary, config.shape.hidden};
+  tensors[names.final_norm] = {config.shape.hidden};
+  if (!config.shape.tied_embeddings) tensors[names.head] = {config.shape.vocabulary, config.shape.hidden};
+  for (std::int32_t layer = 0; layer < config.shape.layers; ++layer)
+    add_layer(config, layer, tensors);
+  return tensors;
+}
+
+Status check_tensors(const Checkpoint& checkpoint, const ModelConfig& config) {
+  std::vector<std::string> missing, wrong, extra, lines;
+  const auto expected = expected_tensors(config);
+  for (const auto& [name, shape] : expected) {
+    if (auto found = checkpoint.tensor(name, shape); !found)
+      (found.error().code == ErrorCode::not_found ? missing : wrong).push_back(std::move(found).error().message);
+  }
+  for (const std::string_view name : checkpoint.names()) {
+    if (expected.contains(std::string(name)) || may_be_ignored(config, name)) continue;
+    const auto [tensor, file] = checkpoint.find(name);
+    extra.push_back(fmt::format("weights: {}: tensor {} of shape {} is not part of a {} with this config.json", file,
+                                in_quotes(name), shape_text(tensor->shape), config.shape.architecture));
+  }
+  for (const auto* found : {&wrong, &missing, &extra})
+    add_some(lines, *found);
+  if (lines.empty()) return {};
+  return fail(ErrorCode::invalid_argument, fmt::format("{}", fmt::join(lines, "\n")));
+}
+
+}  // namespace weft::engine

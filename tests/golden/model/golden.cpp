@@ -1,0 +1,100 @@
+#include "tests/golden/model/golden.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <numeric>
+
+#include "engine/weights/json_file.h"
+#include "kernels/reference/reference_device.h"
+
+namespace weft::test {
+namespace {
+
+constexpr std::int32_t block_size = 16;
+
+std::int32_t blocks_a_sequence(const std::vector<GoldenCase>& cases) {
+  std::size_t longest = 0;
+  for (const GoldenCase& golden : cases)
+    longest = std::max(longest, golden.prompt.size() + golden.ids.size());
+  return static_cast<std::int32_t>(longest) / block_size + 1;
+}
+
+}  // namespace
+
+std::string shared_path(const std::string& below) {
+  const char* set = std::getenv("WEFT_SHARED");
+  const std::filesystem::path root =
+      set != nullptr ? std::filesystem::path(set) : std::filesystem::path(WEFT_SOURCE_DIR) / ".." / "shared";
+  return (root / below).string();
+}
+
+std::vector<GoldenCase> read_golden(const std::string& path) {
+  const auto file = engine::read_json_file(path, 16u << 20);
+  EXPECT_TRUE(file) << file.error().message;
+  std::vector<GoldenCase> cases;
+  if (!file) return cases;
+  for (const auto& entry : file->at("cases"))
+    cases.push_back({entry.at("prompt_ids").get<std::vector<TokenId>>(), entry.at("ids").get<std::vector<TokenId>>()});
+  return cases;
+}
+
+std::string name_of(const Layout& layout) { return fmt::format("tp{}_pp{}", layout.tensor, layout.pipeline); }
+
+Result<std::unique_ptr<ThreadReplica>> load_replica(const std::string& directory, Layout layout,
+                                                    const std::vector<GoldenCase>& cases) {
+  return ThreadReplica::load(
+      {.model_directory = directory,
+       .make_device = make_reference_device,
+       .tensor = layout.tensor,
+       .pipeline = layout.pipeline,
+       .blocks = blocks_a_sequence(cases) * static_cast<std::int32_t>(cases.size()),
+       .runner = {.dtype = DType::f32, .block_size = block_size, .max_batch_tokens = 1024, .max_requests = 64}});
+}
+
+TokenId argmax(std::span<const float> row) {
+  return static_cast<TokenId>(std::max_element(row.begin(), row.end()) - row.begin());
+}
+
+std::vector<std::int32_t> blocks_of(std::size_t index, const std::vector<GoldenCase>& cases) {
+  const std::int32_t count = blocks_a_sequence(cases);
+  std::vector<std::int32_t> blocks(static_cast<std::size_t>(count));
+  // Last sequence first, so that no test passes because block i happened to hold position i.
+  std::iota(blocks.rbegin(), blocks.rend(), static_cast<std::int32_t>(cases.size() - 1 - index) * count);
+  return blocks;
+}
+
+Result<std::vector<std::vector<TokenId>>> generate_greedily(ThreadReplica& replica,
+                                                            const std::vector<GoldenCase>& cases, std::int32_t chunk) {
+  std::vector<std::vector<TokenId>> output(cases.size());
+  std::vector<std::size_t> done(cases.size());  // tokens in the cache
+  for (std::int64_t step = 0;; ++step) {
+    engine::StepPlan plan{.step = step, .sequences = {}};
+    std::vector<std::size_t> sampled;
+    for (std::size_t i = 0; i < cases.size(); ++i) {
+      if (output[i].size() == cases[i].ids.size()) continue;
+      std::vector<TokenId> all = cases[i].prompt;
+      all.insert(all.end(), output[i].begin(), output[i].end());
+      const std::size_t end = std::min(all.size(), done[i] + static_cast<std::size_t>(chunk));
+      engine::SequenceStep sequence;
+      sequence.request = i + 1;
+      sequence.start = static_cast<std::int32_t>(done[i]);
+      sequence.tokens.assign(all.begin() + static_cast<std::ptrdiff_t>(done[i]),
+                             all.begin() + static_cast<std::ptrdiff_t>(end));
+      sequence.blocks = blocks_of(i, cases);
+      sequence.sample = end == all.size();
+      if (sequence.sample) sampled.push_back(i);
+      plan.sequences.push_back(std::move(sequence));
+      done[i] = end;
+    }
+    if (plan.sequences.empty()) return output;
+    WEFT_ASSIGN(logits, replica.forward(plan));
+    for (std::size_t slot = 0; slot < sampled.size(); ++slot)
+      output[sampled[slot]].push_back(argmax(logits.row(static_cast<std::int32_t>(slot))));
+  }
+}
+
+}  // namespace weft::test
