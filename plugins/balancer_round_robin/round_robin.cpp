@@ -14,8 +14,7 @@ using weft::ReplicaView;
 
 class RoundRobin final : public weft::LoadBalancer {
  public:
-  weft::Result<Decision> pick(const weft::RequestView&, const weft::ReplicaTable& table,
-                              weft::Time) override {
+  weft::Result<Decision> pick(const weft::RequestView&, const weft::ReplicaTable& table, weft::Time) override {
     // By id and not by row: replicas that join or leave shift rows, and must not make one be skipped.
     const ReplicaView* first = nullptr;
     const ReplicaView* next = nullptr;
@@ -47,7 +46,5 @@ WEFT_PLUGIN(weft::LoadBalancer,
             {.name = "round_robin",
              .version = "0.1.0",
              .summary = "gives each request to the next eligible replica by id, whatever it costs",
-             .create = [](const weft::PluginOptions&,
-                          weft::HostServices&) -> weft::Result<std::unique_ptr<weft::LoadBalancer>> {
-               return std::make_unique<RoundRobin>();
-             }})
+             .create = [](const weft::PluginOptions&, weft::HostServices&)
+                 -> weft::Result<std::unique_ptr<weft::LoadBalancer>> { return std::make_unique<RoundRobin>(); }})
