@@ -33,30 +33,25 @@ std::string text_of(const char* text) {
 using Checked = tl::expected<void, Refusal>;
 
 Checked check_size(const weft_plugin_descriptor* descriptor) {
-  if (descriptor == nullptr)
-    return refuse(Stage::size, "weft_plugin() returned null; expected a static descriptor");
+  if (descriptor == nullptr) return refuse(Stage::size, "weft_plugin() returned null; expected a static descriptor");
   if (reinterpret_cast<std::uintptr_t>(descriptor) % alignof(weft_plugin_descriptor) != 0)
     return refuse(Stage::size, "weft_plugin() returned an address that no descriptor can have");
-  if (descriptor->struct_size < sizeof(weft_plugin_descriptor) ||
-      descriptor->struct_size > largest_descriptor)
-    return refuse(Stage::size,
-                  fmt::format("its descriptor has {} bytes, expected {} or a little more; build it with "
-                              "WEFT_PLUGIN of this version's <weft/plugin.h>",
-                              descriptor->struct_size, sizeof(weft_plugin_descriptor)));
+  if (descriptor->struct_size < sizeof(weft_plugin_descriptor) || descriptor->struct_size > largest_descriptor)
+    return refuse(Stage::size, fmt::format("its descriptor has {} bytes, expected {} or a little more; build it with "
+                                           "WEFT_PLUGIN of this version's <weft/plugin.h>",
+                                           descriptor->struct_size, sizeof(weft_plugin_descriptor)));
   if (descriptor->magic != plugin_magic)
-    return refuse(Stage::size,
-                  fmt::format("its descriptor has magic {:#010x}, expected {:#010x}; build it with "
-                              "WEFT_PLUGIN of <weft/plugin.h>",
-                              descriptor->magic, plugin_magic));
+    return refuse(Stage::size, fmt::format("its descriptor has magic {:#010x}, expected {:#010x}; build it with "
+                                           "WEFT_PLUGIN of <weft/plugin.h>",
+                                           descriptor->magic, plugin_magic));
   return {};
 }
 
 Checked check_abi(const weft_plugin_descriptor& descriptor) {
   if (descriptor.abi_version == plugin_abi_version) return {};
-  return refuse(Stage::abi,
-                fmt::format("its descriptor is of ABI version {}, this weft's is {}; build it against this "
-                            "weft's SDK",
-                            descriptor.abi_version, plugin_abi_version));
+  return refuse(Stage::abi, fmt::format("its descriptor is of ABI version {}, this weft's is {}; build it against this "
+                                        "weft's SDK",
+                                        descriptor.abi_version, plugin_abi_version));
 }
 
 Checked check_interface(const weft_plugin_descriptor& descriptor, PluginInfo& info) {
@@ -66,10 +61,9 @@ Checked check_interface(const weft_plugin_descriptor& descriptor, PluginInfo& in
     return refuse(Stage::interface,
                   fmt::format("unknown kind '{}'; expected {}", info.kind, fmt::join(kind_names(), ", ")));
   if (descriptor.interface_version == kind->interface_version) return {};
-  return refuse(
-      Stage::interface,
-      fmt::format("it has version {} of the {} interface, this weft has {}; build it against this weft's SDK",
-                  descriptor.interface_version, info.kind, kind->interface_version));
+  return refuse(Stage::interface,
+                fmt::format("it has version {} of the {} interface, this weft has {}; build it against this weft's SDK",
+                            descriptor.interface_version, info.kind, kind->interface_version));
 }
 
 // "debug=1 where weft has debug=0", for each part that differs.
@@ -88,26 +82,23 @@ std::string fingerprint_difference(std::string_view found, std::string_view own)
   if (theirs.size() != ours.size()) return fmt::format("'{}' where weft has '{}'", found, own);
   std::vector<std::string> differences;
   for (std::size_t i = 0; i < ours.size(); ++i)
-    if (theirs[i] != ours[i])
-      differences.push_back(fmt::format("'{}' where weft has '{}'", theirs[i], ours[i]));
+    if (theirs[i] != ours[i]) differences.push_back(fmt::format("'{}' where weft has '{}'", theirs[i], ours[i]));
   return fmt::format("{}", fmt::join(differences, ", "));
 }
 
 Checked check_fingerprint(const weft_plugin_descriptor& descriptor, PluginInfo& info) {
   info.fingerprint = text_of(descriptor.fingerprint);
   if (info.fingerprint == WEFT_FINGERPRINT) return {};
-  return refuse(
-      Stage::fingerprint,
-      fmt::format("its build differs: {}; build it with the same standard library and settings as weft",
-                  fingerprint_difference(info.fingerprint, WEFT_FINGERPRINT)));
+  return refuse(Stage::fingerprint,
+                fmt::format("its build differs: {}; build it with the same standard library and settings as weft",
+                            fingerprint_difference(info.fingerprint, WEFT_FINGERPRINT)));
 }
 
 Checked check_runtime(const weft_plugin_descriptor& descriptor) {
   if (descriptor.runtime == cxx_runtime_address()) return {};
-  return refuse(
-      Stage::runtime,
-      "it is bound to a second C++ runtime, so that exceptions and memory could not cross safely; link it "
-      "against the shared C++ library (no -static-libstdc++)");
+  return refuse(Stage::runtime,
+                "it is bound to a second C++ runtime, so that exceptions and memory could not cross safely; link it "
+                "against the shared C++ library (no -static-libstdc++)");
 }
 
 Checked check_name(const weft_plugin_descriptor& descriptor, const ExpectedName& expected, PluginInfo& info) {
@@ -115,17 +106,14 @@ Checked check_name(const weft_plugin_descriptor& descriptor, const ExpectedName&
   info.version = text_of(descriptor.version);
   info.summary = text_of(descriptor.summary);
   if (!is_plugin_name(info.name))
-    return refuse(Stage::name,
-                  fmt::format("its name '{}' is not snake_case (a-z, 0-9, _; at most 64)", info.name));
+    return refuse(Stage::name, fmt::format("its name '{}' is not snake_case (a-z, 0-9, _; at most 64)", info.name));
   if (info.version.empty() || info.summary.empty())
     return refuse(Stage::name, "it has no version or no summary; expected both in its definition");
   const std::string id = info.kind + "/" + info.name;
   if (const std::string legal = plugin_file_name(info.kind, info.name); legal != expected.file_name)
-    return refuse(Stage::name,
-                  fmt::format("it says that it is {}, and its file's name is '{}'; expected '{}'", id,
-                              expected.file_name, legal));
-  if ((!expected.kind.empty() && expected.kind != info.kind) ||
-      (!expected.name.empty() && expected.name != info.name))
+    return refuse(Stage::name, fmt::format("it says that it is {}, and its file's name is '{}'; expected '{}'", id,
+                                           expected.file_name, legal));
+  if ((!expected.kind.empty() && expected.kind != info.kind) || (!expected.name.empty() && expected.name != info.name))
     return refuse(Stage::name, fmt::format("it is {}, asked for was {}/{}", id, expected.kind,
                                            expected.name.empty() ? "..." : expected.name));
   return {};
@@ -134,17 +122,16 @@ Checked check_name(const weft_plugin_descriptor& descriptor, const ExpectedName&
 Checked check_capabilities(const weft_plugin_descriptor& descriptor, PluginInfo& info) {
   const std::size_t count = descriptor.capability_count;
   if (count > most_capabilities || (count > 0 && descriptor.capabilities == nullptr))
-    return refuse(Stage::capabilities, fmt::format("{} capabilities, expected at most {} and their array",
-                                                   count, most_capabilities));
+    return refuse(Stage::capabilities,
+                  fmt::format("{} capabilities, expected at most {} and their array", count, most_capabilities));
   const std::vector<std::string>& known = find_kind(info.kind)->capabilities;
   std::set<std::string> seen;
   for (const char* const pointer : std::span(descriptor.capabilities, count)) {
     std::string capability = text_of(pointer);
     if (!is_known_capability(info.kind, capability))
-      return refuse(
-          Stage::capabilities,
-          fmt::format("unknown capability '{}'{}; a {} may declare {}, and the author's own as 'x-...'",
-                      capability, did_you_mean(capability, known), info.kind, fmt::join(known, ", ")));
+      return refuse(Stage::capabilities,
+                    fmt::format("unknown capability '{}'{}; a {} may declare {}, and the author's own as 'x-...'",
+                                capability, did_you_mean(capability, known), info.kind, fmt::join(known, ", ")));
     if (!seen.insert(capability).second)
       return refuse(Stage::capabilities, fmt::format("capability '{}' is declared twice", capability));
     info.capabilities.push_back(std::move(capability));
@@ -154,8 +141,7 @@ Checked check_capabilities(const weft_plugin_descriptor& descriptor, PluginInfo&
 
 Checked check_option_table(const weft_plugin_descriptor& descriptor, PluginInfo& info) {
   if (descriptor.option_count > 0 && descriptor.options == nullptr)
-    return refuse(Stage::options,
-                  fmt::format("{} options are declared, their array is null", descriptor.option_count));
+    return refuse(Stage::options, fmt::format("{} options are declared, their array is null", descriptor.option_count));
   auto declarations = check_declarations(std::span(descriptor.options, descriptor.option_count));
   if (!declarations) return refuse(Stage::options, declarations.error().message);
   if (descriptor.probe == nullptr || descriptor.create == nullptr || descriptor.destroy == nullptr)
@@ -169,13 +155,12 @@ Checked check_option_table(const weft_plugin_descriptor& descriptor, PluginInfo&
 bool is_known_capability(std::string_view kind, std::string_view capability) {
   if (capability.size() > 2 && capability.starts_with("x-")) return true;
   const PluginKind* const found = find_kind(kind);
-  return found != nullptr && std::find(found->capabilities.begin(), found->capabilities.end(), capability) !=
-                                 found->capabilities.end();
+  return found != nullptr &&
+         std::find(found->capabilities.begin(), found->capabilities.end(), capability) != found->capabilities.end();
 }
 
-tl::expected<void, Refusal> check_descriptor(const weft_plugin_descriptor* descriptor,
-                                             const ExpectedName& expected, const StageObserver& at,
-                                             PluginInfo& info) {
+tl::expected<void, Refusal> check_descriptor(const weft_plugin_descriptor* descriptor, const ExpectedName& expected,
+                                             const StageObserver& at, PluginInfo& info) {
   at(Stage::size);
   if (Checked checked = check_size(descriptor); !checked) return checked;
   at(Stage::abi);

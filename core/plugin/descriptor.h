@@ -21,9 +21,8 @@ struct ExpectedName {
 
 // Calls `at` as each stage begins. Fills `info` as far as it gets. The Refusal's message says what was found
 // and expected, without the file.
-tl::expected<void, Refusal> check_descriptor(const weft_plugin_descriptor* descriptor,
-                                             const ExpectedName& expected, const StageObserver& at,
-                                             PluginInfo& info);
+tl::expected<void, Refusal> check_descriptor(const weft_plugin_descriptor* descriptor, const ExpectedName& expected,
+                                             const StageObserver& at, PluginInfo& info);
 
 // Whether a plugin of this kind may declare the capability: one of the known, or "x-..." (the author's own).
 bool is_known_capability(std::string_view kind, std::string_view capability);

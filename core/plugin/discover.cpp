@@ -33,13 +33,7 @@ std::vector<DiscoveredPlugin> PluginHost::discover(std::chrono::milliseconds lim
       row.file = directory.path + "/" + name;
       row.origin = directory.origin;
       row.shadowed = !seen.insert(name).second;
-      const StageRun run{.file = row.file,
-                         .kind = {},
-                         .name = {},
-                         .sha256 = {},
-                         .strict = options_.strict,
-                         .probe = true,
-                         .at = {}};
+      const StageRun run{.file = row.file, .strict = options_.strict, .probe = true};
       check_in_child(run, Deadline::in(limit), row);
       rows.push_back(std::move(row));
     }

@@ -20,14 +20,11 @@ using Symbol = ElfW(Sym);
 
 constexpr std::uint64_t largest_table = std::uint64_t{256} << 20;
 
-tl::unexpected<Error> refused(std::string message) {
-  return fail(ErrorCode::refused, std::move(message));
-}
+tl::unexpected<Error> refused(std::string message) { return fail(ErrorCode::refused, std::move(message)); }
 
 tl::unexpected<Error> truncated(std::string_view part, const PluginFile& file) {
   return refused(fmt::format(
-      "its {} lies beyond the file's end ({} bytes): truncated or damaged; build or copy it again", part,
-      file.size()));
+      "its {} lies beyond the file's end ({} bytes): truncated or damaged; build or copy it again", part, file.size()));
 }
 
 // The header of the running program says what machine this is.
@@ -50,11 +47,11 @@ Result<Header> read_header(const PluginFile& file) {
 Status check_machine(const Header& found, const Header& own) {
   if (found.e_ident[EI_CLASS] != own.e_ident[EI_CLASS] || found.e_ident[EI_DATA] != own.e_ident[EI_DATA] ||
       found.e_machine != own.e_machine)
-    return refused(fmt::format(
-        "it is built for another machine (ELF class {}, data {}, machine {}); expected {}, {}, {}; "
-        "build it for this one",
-        found.e_ident[EI_CLASS], found.e_ident[EI_DATA], found.e_machine, own.e_ident[EI_CLASS],
-        own.e_ident[EI_DATA], own.e_machine));
+    return refused(
+        fmt::format("it is built for another machine (ELF class {}, data {}, machine {}); expected {}, {}, {}; "
+                    "build it for this one",
+                    found.e_ident[EI_CLASS], found.e_ident[EI_DATA], found.e_machine, own.e_ident[EI_CLASS],
+                    own.e_ident[EI_DATA], own.e_machine));
   if (found.e_type != ET_DYN)
     return refused(fmt::format("its ELF type is {}; expected a shared library ({})", found.e_type, ET_DYN));
   return {};
@@ -72,8 +69,7 @@ Result<std::vector<T>> read_table(const PluginFile& file, std::uint64_t offset, 
 }
 
 Status check_segments(const PluginFile& file, const Header& header) {
-  if (header.e_phentsize != sizeof(Segment))
-    return refused("its program headers have an unknown size; damaged");
+  if (header.e_phentsize != sizeof(Segment)) return refused("its program headers have an unknown size; damaged");
   WEFT_ASSIGN(segments, read_table<Segment>(file, header.e_phoff, header.e_phnum, "program header table"));
   for (const Segment& segment : segments)
     if (segment.p_type == PT_LOAD &&
@@ -89,10 +85,8 @@ bool is_exported_function(const Symbol& symbol) {
          ELF64_ST_TYPE(symbol.st_info) == STT_FUNC && ELF64_ST_VISIBILITY(symbol.st_other) == STV_DEFAULT;
 }
 
-Result<bool> exports(const PluginFile& file, const Section& table, const Section& names,
-                     std::string_view name) {
-  WEFT_ASSIGN(symbols,
-              read_table<Symbol>(file, table.sh_offset, table.sh_size / sizeof(Symbol), "symbol table"));
+Result<bool> exports(const PluginFile& file, const Section& table, const Section& names, std::string_view name) {
+  WEFT_ASSIGN(symbols, read_table<Symbol>(file, table.sh_offset, table.sh_size / sizeof(Symbol), "symbol table"));
   WEFT_ASSIGN(strings, read_table<char>(file, names.sh_offset, names.sh_size, "symbol names"));
   for (const Symbol& symbol : symbols) {
     const std::size_t at = symbol.st_name;
@@ -111,18 +105,17 @@ Status check_exports(const PluginFile& file, std::string_view symbol) {
   WEFT_TRY(check_machine(header, own));
   WEFT_TRY(check_segments(file, header));
   if (header.e_shnum == 0 || header.e_shentsize != sizeof(Section))
-    return refused(
-        "it has no section headers, so its symbols cannot be read; link it without stripping them");
+    return refused("it has no section headers, so its symbols cannot be read; link it without stripping them");
   WEFT_ASSIGN(sections, read_table<Section>(file, header.e_shoff, header.e_shnum, "section header table"));
   for (const Section& section : sections) {
     if (section.sh_type != SHT_DYNSYM || section.sh_link >= sections.size()) continue;
     WEFT_ASSIGN(found, exports(file, section, sections[section.sh_link], symbol));
     if (found) return {};
   }
-  return refused(fmt::format(
-      "it does not export '{}'; a plugin has WEFT_PLUGIN(...) of <weft/plugin.h> once, outside any "
-      "namespace",
-      symbol));
+  return refused(
+      fmt::format("it does not export '{}'; a plugin has WEFT_PLUGIN(...) of <weft/plugin.h> once, outside any "
+                  "namespace",
+                  symbol));
 }
 
 }  // namespace weft

@@ -20,19 +20,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-tl::unexpected<Error> refused(std::string message) {
-  return fail(ErrorCode::refused, std::move(message));
-}
+tl::unexpected<Error> refused(std::string message) { return fail(ErrorCode::refused, std::move(message)); }
 
-std::string reason() {
-  return std::strerror(errno);
-}
+std::string reason() { return std::strerror(errno); }
 
 Status check_owner(const struct stat& file) {
   struct stat executable {};
   const bool known = ::stat("/proc/self/exe", &executable) == 0;
-  if (file.st_uid == 0 || file.st_uid == ::geteuid() || (known && file.st_uid == executable.st_uid))
-    return {};
+  if (file.st_uid == 0 || file.st_uid == ::geteuid() || (known && file.st_uid == executable.st_uid)) return {};
   return refused(fmt::format(
       "its owner is user {}; expected root, the current user ({}) or the owner of weft; change it with chown",
       file.st_uid, ::geteuid()));
@@ -45,12 +40,12 @@ Status check_writers(const struct stat& status, const std::string& what, bool st
   if (sticky) return {};
   const unsigned mode = status.st_mode & 07777u;
   if ((mode & S_IWOTH) != 0)
-    return refused(fmt::format(
-        "{} is world-writable (mode {:04o}); anybody could change what runs; chmod o-w", what, mode));
+    return refused(
+        fmt::format("{} is world-writable (mode {:04o}); anybody could change what runs; chmod o-w", what, mode));
   if ((mode & S_IWGRP) == 0) return {};
   if (strict)
-    return refused(fmt::format("{} is group-writable (mode {:04o}), which plugins.strict refuses; chmod g-w",
-                               what, mode));
+    return refused(
+        fmt::format("{} is group-writable (mode {:04o}), which plugins.strict refuses; chmod g-w", what, mode));
   warnings.push_back(fmt::format("{} is group-writable (mode {:04o})", what, mode));
   return {};
 }
@@ -101,15 +96,13 @@ PluginFile::~PluginFile() {
 
 Status PluginFile::read(std::uint64_t offset, void* into, std::uint64_t size) const {
   if (size > size_ || offset > size_ - size)
-    return fail(ErrorCode::data_loss,
-                fmt::format("{} bytes at {} lie beyond its end ({} bytes)", size, offset, size_));
+    return fail(ErrorCode::data_loss, fmt::format("{} bytes at {} lie beyond its end ({} bytes)", size, offset, size_));
   auto* out = static_cast<std::byte*>(into);
   while (size > 0) {
     const ssize_t got = ::pread(descriptor_, out, size, static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0)
-      return fail(ErrorCode::data_loss,
-                  fmt::format("cannot read it: {}", got == 0 ? "it became shorter" : reason()));
+      return fail(ErrorCode::data_loss, fmt::format("cannot read it: {}", got == 0 ? "it became shorter" : reason()));
     out += got;
     offset += static_cast<std::uint64_t>(got);
     size -= static_cast<std::uint64_t>(got);
@@ -137,9 +130,8 @@ Result<std::string> PluginFile::sha256() const {
 }
 
 bool is_sha256(std::string_view text) noexcept {
-  return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) {
-           return std::isxdigit(static_cast<unsigned char>(c)) != 0;
-         });
+  return text.size() == 64 && std::all_of(text.begin(), text.end(),
+                                          [](char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0; });
 }
 
 bool same_sha256(std::string_view a, std::string_view b) noexcept {

@@ -13,13 +13,9 @@ void PluginHostServices::log(LogLevel level, std::string_view message) noexcept 
   log::write(level, spec_.plugin, message);
 }
 
-bool PluginHostServices::log_enabled(LogLevel level) const noexcept {
-  return log::enabled(level);
-}
+bool PluginHostServices::log_enabled(LogLevel level) const noexcept { return log::enabled(level); }
 
-Time PluginHostServices::now() const noexcept {
-  return Clock::now();
-}
+Time PluginHostServices::now() const noexcept { return Clock::now(); }
 
 void PluginHostServices::counter_add(std::string_view name, double value) noexcept {
   if (spec_.metrics != nullptr) spec_.metrics->counter(name, labels_).add(value);
@@ -33,16 +29,10 @@ void PluginHostServices::observe(std::string_view name, double value) noexcept {
   if (spec_.metrics != nullptr) spec_.metrics->histogram(name, labels_).observe(value);
 }
 
-StoreClient* PluginHostServices::store() noexcept {
-  return spec_.store;
-}
+StoreClient* PluginHostServices::store() noexcept { return spec_.store; }
 
-std::span<const int> PluginHostServices::cpus() const noexcept {
-  return spec_.cpus;
-}
+std::span<const int> PluginHostServices::cpus() const noexcept { return spec_.cpus; }
 
-void* PluginHostServices::query(std::string_view) noexcept {
-  return nullptr;
-}
+void* PluginHostServices::query(std::string_view) noexcept { return nullptr; }
 
 }  // namespace weft

@@ -30,9 +30,7 @@ std::string shown(const OptionValue& value) {
   return std::visit(Printer{}, value);
 }
 
-tl::unexpected<Error> bad(std::string message) {
-  return fail(ErrorCode::invalid_argument, std::move(message));
-}
+tl::unexpected<Error> bad(std::string message) { return fail(ErrorCode::invalid_argument, std::move(message)); }
 
 // The bounds of a type that is kept as int64, in the type's own notation.
 Result<std::int64_t> parse_bound(std::string_view text, Type type) {
@@ -52,8 +50,7 @@ Result<std::int64_t> parse_bound(std::string_view text, Type type) {
 Result<double> parse_number_bound(std::string_view text) {
   WEFT_ASSIGN(value, parse_toml_value(text));
   if (const auto* whole = std::get_if<std::int64_t>(&value)) return static_cast<double>(*whole);
-  if (const auto* number = std::get_if<double>(&value); number != nullptr && std::isfinite(*number))
-    return *number;
+  if (const auto* number = std::get_if<double>(&value); number != nullptr && std::isfinite(*number)) return *number;
   return bad(fmt::format("bound '{}' is not a number", text));
 }
 
@@ -152,22 +149,18 @@ Result<OptionRange> parse_option_range(std::string_view text, Type type) {
   }
   if (!least.empty()) WEFT_TRY(parse_bound(least, type).map([&](std::int64_t v) { range.least_int = v; }));
   if (!most.empty()) WEFT_TRY(parse_bound(most, type).map([&](std::int64_t v) { range.most_int = v; }));
-  if (range.least_int && outside(*range.least_int, {}, range.most_int))
-    return bad("its least is above its most");
+  if (range.least_int && outside(*range.least_int, {}, range.most_int)) return bad("its least is above its most");
   return range;
 }
 
 Result<OptionValue> convert_option(const OptionDeclaration& declaration, const OptionValue& written) {
   switch (declaration.type) {
     case Type::boolean:
-      return std::holds_alternative<bool>(written) ? Result<OptionValue>(written)
-                                                   : wrong_type(declaration, written);
+      return std::holds_alternative<bool>(written) ? Result<OptionValue>(written) : wrong_type(declaration, written);
     case Type::integer:
     case Type::duration:
-    case Type::bytes:
-      return convert_whole(declaration, written);
-    case Type::number:
-      return convert_number(declaration, written);
+    case Type::bytes: return convert_whole(declaration, written);
+    case Type::number: return convert_number(declaration, written);
     case Type::string: {
       const auto* word = std::get_if<std::string>(&written);
       if (word == nullptr) return wrong_type(declaration, written);

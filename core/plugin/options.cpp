@@ -31,39 +31,30 @@ void add_default(const OptionDeclaration& option, std::string_view table, std::s
     checked.options.values.emplace_back(option.key, *option.default_value);
     return;
   }
-  checked.problems.push_back(
-      {.where = std::string(table_where),
-       .message = fmt::format("[{}] '{}' is missing and has no default; it is a {}: {}", table, option.key,
-                              to_string(option.type), option.help)});
+  checked.problems.push_back({.where = std::string(table_where),
+                              .message = fmt::format("[{}] '{}' is missing and has no default; it is a {}: {}", table,
+                                                     option.key, to_string(option.type), option.help)});
 }
 
 }  // namespace
 
 std::string_view to_string(OptionSpec::Type type) noexcept {
   switch (type) {
-    case OptionSpec::Type::boolean:
-      return "boolean";
-    case OptionSpec::Type::integer:
-      return "whole number";
-    case OptionSpec::Type::number:
-      return "number";
-    case OptionSpec::Type::string:
-      return "string";
-    case OptionSpec::Type::duration:
-      return "duration";
-    case OptionSpec::Type::bytes:
-      return "size";
-    case OptionSpec::Type::string_list:
-      return "list of strings";
+    case OptionSpec::Type::boolean: return "boolean";
+    case OptionSpec::Type::integer: return "whole number";
+    case OptionSpec::Type::number: return "number";
+    case OptionSpec::Type::string: return "string";
+    case OptionSpec::Type::duration: return "duration";
+    case OptionSpec::Type::bytes: return "size";
+    case OptionSpec::Type::string_list: return "list of strings";
   }
   return "unknown";
 }
 
 Result<OptionDeclaration> check_declaration(const OptionSpec& spec) {
   if (spec.key == nullptr || !is_snake_case(spec.key))
-    return fail(ErrorCode::refused,
-                fmt::format("option '{}': the key is not snake_case (a-z, 0-9, _; at most 64)",
-                            spec.key == nullptr ? "(null)" : spec.key));
+    return fail(ErrorCode::refused, fmt::format("option '{}': the key is not snake_case (a-z, 0-9, _; at most 64)",
+                                                spec.key == nullptr ? "(null)" : spec.key));
   const auto refuse = [&spec](std::string_view why) {
     return fail(ErrorCode::refused, fmt::format("option '{}': {}", spec.key, why));
   };
@@ -85,8 +76,7 @@ Result<OptionDeclaration> check_declaration(const OptionSpec& spec) {
     auto value = parse_toml_value(spec.default_value).and_then([&](const OptionValue& written) {
       return convert_option(declaration, written);
     });
-    if (!value)
-      return refuse(fmt::format("illegal default {}: {}", spec.default_value, value.error().message));
+    if (!value) return refuse(fmt::format("illegal default {}: {}", spec.default_value, value.error().message));
     declaration.default_value = *std::move(value);
   }
   return declaration;
@@ -94,8 +84,7 @@ Result<OptionDeclaration> check_declaration(const OptionSpec& spec) {
 
 Result<std::vector<OptionDeclaration>> check_declarations(std::span<const OptionSpec> specs) {
   if (specs.size() > most_options)
-    return fail(ErrorCode::refused,
-                fmt::format("{} options, expected at most {}", specs.size(), most_options));
+    return fail(ErrorCode::refused, fmt::format("{} options, expected at most {}", specs.size(), most_options));
   std::vector<OptionDeclaration> declarations;
   std::set<std::string> seen;
   for (const OptionSpec& spec : specs) {

@@ -27,8 +27,7 @@ std::vector<std::string> names_there(const SearchPath& path, const std::string& 
   const std::string prefix = "libweft-" + kind + "-";
   for (const SearchDirectory& directory : path.directories) {
     std::error_code error;
-    for (fs::directory_iterator entry(directory.path, error), end; !error && entry != end;
-         entry.increment(error)) {
+    for (fs::directory_iterator entry(directory.path, error), end; !error && entry != end; entry.increment(error)) {
       const std::string file = entry->path().filename().string();
       if (file.size() > prefix.size() + 3 && file.starts_with(prefix) && file.ends_with(".so"))
         names.push_back(file.substr(prefix.size(), file.size() - prefix.size() - 3));
@@ -41,15 +40,14 @@ std::vector<std::string> names_there(const SearchPath& path, const std::string& 
 
 tl::expected<void, Refusal> check_request(const PluginRequest& request) {
   if (find_kind(request.kind) == nullptr)
-    return no_file(ErrorCode::invalid_argument, fmt::format("unknown kind of plugin '{}'; there are {}",
-                                                            request.kind, fmt::join(kind_names(), ", ")));
+    return no_file(ErrorCode::invalid_argument, fmt::format("unknown kind of plugin '{}'; there are {}", request.kind,
+                                                            fmt::join(kind_names(), ", ")));
   if (request.name.empty() ? request.path.empty() : !is_plugin_name(request.name))
     return no_file(ErrorCode::invalid_argument,
-                   fmt::format("'{}' cannot be a {} plugin's name; expected a-z, 0-9 and _, or `path =`",
-                               request.name, request.kind));
+                   fmt::format("'{}' cannot be a {} plugin's name; expected a-z, 0-9 and _, or `path =`", request.name,
+                               request.kind));
   if (!request.path.empty() && request.path.front() != '/')
-    return no_file(ErrorCode::invalid_argument,
-                   fmt::format("the plugin's path '{}' is not absolute", request.path));
+    return no_file(ErrorCode::invalid_argument, fmt::format("the plugin's path '{}' is not absolute", request.path));
   if (!request.sha256.empty() && !is_sha256(request.sha256))
     return no_file(ErrorCode::invalid_argument,
                    fmt::format("sha256 = '{}' is not 64 hexadecimal digits", request.sha256));
@@ -86,13 +84,12 @@ tl::expected<std::string, Refusal> PluginHost::find(const PluginRequest& request
     looked.push_back(fmt::format("{} ({})", directory.path, directory.origin));
   }
   const std::vector<std::string> there = names_there(options_.search_path, request.kind);
-  return no_file(
-      ErrorCode::not_found,
-      fmt::format("no {} in {}{}; found there: {}; add a directory with --plugin-dir or WEFT_PLUGIN_PATH",
-                  plugin_file_name(request.kind, request.name),
-                  looked.empty() ? "any directory" : fmt::format("{}", fmt::join(looked, ", ")),
-                  did_you_mean(request.name, there),
-                  there.empty() ? "no such plugin" : fmt::format("{}", fmt::join(there, ", "))));
+  return no_file(ErrorCode::not_found,
+                 fmt::format("no {} in {}{}; found there: {}; add a directory with --plugin-dir or WEFT_PLUGIN_PATH",
+                             plugin_file_name(request.kind, request.name),
+                             looked.empty() ? "any directory" : fmt::format("{}", fmt::join(looked, ", ")),
+                             did_you_mean(request.name, there),
+                             there.empty() ? "no such plugin" : fmt::format("{}", fmt::join(there, ", "))));
 }
 
 tl::expected<const LoadedPlugin*, Refusal> PluginHost::load_file(const PluginRequest& request,
@@ -104,28 +101,25 @@ tl::expected<const LoadedPlugin*, Refusal> PluginHost::load_file(const PluginReq
     const LoadedPlugin& plugin = *known->second;
     const PluginInfo& info = plugin.info;
     if (info.kind != request.kind || (!request.name.empty() && request.name != info.name))
-      return tl::unexpected<Refusal>(Refusal{
-          Stage::name, {ErrorCode::refused, fmt::format("{}: stage 'name': it is {}", file, plugin.id())}});
-    if (!request.sha256.empty() && !same_sha256(request.sha256, info.sha256))
       return tl::unexpected<Refusal>(
-          Refusal{Stage::file_policy,
-                  {ErrorCode::refused,
-                   fmt::format("{}: stage 'file policy': its SHA-256 is {}, the configuration pins {}", file,
-                               info.sha256, request.sha256)}});
+          Refusal{Stage::name, {ErrorCode::refused, fmt::format("{}: stage 'name': it is {}", file, plugin.id())}});
+    if (!request.sha256.empty() && !same_sha256(request.sha256, info.sha256))
+      return tl::unexpected<Refusal>(Refusal{
+          Stage::file_policy,
+          {ErrorCode::refused, fmt::format("{}: stage 'file policy': its SHA-256 is {}, the configuration pins {}",
+                                           file, info.sha256, request.sha256)}});
     if (request.probe)
-      if (auto probed = run_probe(*plugin.descriptor, file); !probed)
-        return tl::unexpected<Refusal>(probed.error());
+      if (auto probed = run_probe(*plugin.descriptor, file); !probed) return tl::unexpected<Refusal>(probed.error());
     return &plugin;
   }
   auto fresh = std::make_unique<LoadedPlugin>();
-  const StageRun run{
-      .file = file,
-      .kind = request.kind,
-      .name = request.name,
-      .sha256 = request.sha256,
-      .strict = options_.strict,
-      .probe = request.probe,
-      .at = [&](Stage stage) { log::trace("plugin", "{}: stage '{}'", file, to_string(stage)); }};
+  const StageRun run{.file = file,
+                     .kind = request.kind,
+                     .name = request.name,
+                     .sha256 = request.sha256,
+                     .strict = options_.strict,
+                     .probe = request.probe,
+                     .at = [&](Stage stage) { log::trace("plugin", "{}: stage '{}'", file, to_string(stage)); }};
   auto descriptor = run_stages(run, fresh->info);
   if (!descriptor) return tl::unexpected<Refusal>(std::move(descriptor).error());
   fresh->descriptor = *descriptor;
@@ -161,8 +155,7 @@ namespace plugin_detail {
 Result<void*> create_object(const LoadedPlugin& plugin, std::string_view kind, const PluginOptions& options,
                             HostServices& host) {
   if (plugin.info.kind != kind)
-    return fail(ErrorCode::failed_precondition,
-                fmt::format("plugin {} was asked for a {}", plugin.id(), kind));
+    return fail(ErrorCode::failed_precondition, fmt::format("plugin {} was asked for a {}", plugin.id(), kind));
   const std::string where = fmt::format("plugin {}: {}: stage 'create'", plugin.id(), plugin.info.file);
   Error error{ErrorCode::internal, "", false};
   try {

@@ -54,9 +54,8 @@ struct LoadedPlugin {
 
 struct PluginRequest {
   std::string kind;
-  std::string name;  // may be empty where `path` is given
-  std::string
-      path;  // `path =`, absolute (config resolves it against its file); empty: by name on the search path
+  std::string name;    // may be empty where `path` is given
+  std::string path;    // `path =`, absolute (config resolves it against its file); empty: by name on the search path
   std::string sha256;  // `sha256 =`, 64 hexadecimal digits; empty: not pinned
   bool probe = true;   // false where the plugin is to work on another machine than this one
 };
@@ -64,9 +63,9 @@ struct PluginRequest {
 // One file that looks like a plugin, found by discover().
 struct DiscoveredPlugin {
   std::string file;
-  std::string origin;     // the SearchDirectory's
-  bool shadowed = false;  // an earlier directory has a file of this name, which is the one that load() takes
-  PluginInfo info;        // what is known; complete when not refused, or refused by probe
+  std::string origin;              // the SearchDirectory's
+  bool shadowed = false;           // an earlier directory has a file of this name, which is the one that load() takes
+  PluginInfo info;                 // what is known; complete when not refused, or refused by probe
   std::optional<Refusal> refusal;  // nullopt: it works here
 };
 
@@ -74,8 +73,7 @@ class PluginHost {
  public:
   struct Options {
     SearchPath search_path;
-    bool strict =
-        false;  // plugins.strict: group-writable files and directories are refused, not warned about
+    bool strict = false;  // plugins.strict: group-writable files and directories are refused, not warned about
   };
 
   explicit PluginHost(Options options);
@@ -122,9 +120,7 @@ class PluginHandle {
   Interface* operator->() const noexcept { return object_.get(); }
   Interface& operator*() const noexcept { return *object_; }
   explicit operator bool() const noexcept { return object_ != nullptr; }
-  const LoadedPlugin* plugin() const noexcept {
-    return object_.get_deleter().plugin;
-  }  // null only if empty from birth
+  const LoadedPlugin* plugin() const noexcept { return object_.get_deleter().plugin; }  // null only if empty from birth
   void reset() noexcept { object_.reset(); }
 
  private:

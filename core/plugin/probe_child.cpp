@@ -101,8 +101,7 @@ std::string ending(int status, bool in_time, Deadline deadline) {
     return deadline.passed() ? "it did not come back from this stage within its time and was stopped"
                              : "it wrote into the host's pipe and was stopped";
   if (WIFSIGNALED(status))
-    return fmt::format("it crashed in this stage: signal {} ({})", WTERMSIG(status),
-                       ::strsignal(WTERMSIG(status)));
+    return fmt::format("it crashed in this stage: signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
   return fmt::format("it ended the process in this stage, with exit code {}", WEXITSTATUS(status));
 }
 
@@ -117,17 +116,16 @@ void check_in_child(const StageRun& run, Deadline deadline, DiscoveredPlugin& ro
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
     row.refusal = Refusal{
-        std::nullopt,
-        {ErrorCode::resource_exhausted, fmt::format("{}: no pipe: {}", run.file, std::strerror(errno))}};
+        std::nullopt, {ErrorCode::resource_exhausted, fmt::format("{}: no pipe: {}", run.file, std::strerror(errno))}};
     return;
   }
   const pid_t child = ::fork();
   if (child == 0) child_main(run, ends[1]);
   ::close(ends[1]);
   if (child < 0) {
-    row.refusal = Refusal{
-        std::nullopt,
-        {ErrorCode::resource_exhausted, fmt::format("{}: no process: {}", run.file, std::strerror(errno))}};
+    row.refusal =
+        Refusal{std::nullopt,
+                {ErrorCode::resource_exhausted, fmt::format("{}: no process: {}", run.file, std::strerror(errno))}};
     ::close(ends[0]);
     return;
   }
@@ -141,8 +139,7 @@ void check_in_child(const StageRun& run, Deadline deadline, DiscoveredPlugin& ro
   const std::string how = ending(reap(child), in_time, deadline);
   if (watch >= 0) ::close(watch);
   ::close(ends[0]);
-  if (const std::optional<Stage> stage = read_row(answer, row))
-    row.refusal = cut_short(run.file, *stage, how);
+  if (const std::optional<Stage> stage = read_row(answer, row)) row.refusal = cut_short(run.file, *stage, how);
 }
 
 }  // namespace weft

@@ -7,9 +7,7 @@ namespace {
 
 using nlohmann::json;
 
-std::string dump(const json& value) {
-  return value.dump(-1, ' ', false, json::error_handler_t::replace);
-}
+std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
 json option_json(const OptionDeclaration& option) {
   json out{{"key", option.key}, {"type", static_cast<int>(option.type)}, {"help", option.help}};
@@ -55,9 +53,7 @@ PluginInfo read_info(const json& in) {
 
 }  // namespace
 
-std::string stage_line(Stage stage) {
-  return dump({{"stage", static_cast<int>(stage)}});
-}
+std::string stage_line(Stage stage) { return dump({{"stage", static_cast<int>(stage)}}); }
 
 std::string row_line(const DiscoveredPlugin& row) {
   const PluginInfo& info = row.info;
@@ -95,9 +91,9 @@ std::optional<Stage> read_row(std::string_view lines, DiscoveredPlugin& row) {
       row.info = read_info(line);
       if (line.contains("refusal")) {
         const json& refusal = line.at("refusal");
-        row.refusal = Refusal{read_stage(refusal.at("stage")),
-                              {static_cast<ErrorCode>(refusal.at("code").get<int>()),
-                               refusal.at("message").get<std::string>()}};
+        row.refusal =
+            Refusal{read_stage(refusal.at("stage")),
+                    {static_cast<ErrorCode>(refusal.at("code").get<int>()), refusal.at("message").get<std::string>()}};
       }
       return std::nullopt;
     }

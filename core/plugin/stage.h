@@ -29,32 +29,19 @@ inline constexpr int stage_count = 13;
 
 constexpr std::string_view to_string(Stage stage) noexcept {
   switch (stage) {
-    case Stage::file_policy:
-      return "file policy";
-    case Stage::symbol:
-      return "symbol";
-    case Stage::dlopen:
-      return "dlopen";
-    case Stage::size:
-      return "size";
-    case Stage::abi:
-      return "abi";
-    case Stage::interface:
-      return "interface";
-    case Stage::fingerprint:
-      return "fingerprint";
-    case Stage::runtime:
-      return "runtime";
-    case Stage::name:
-      return "name";
-    case Stage::capabilities:
-      return "capabilities";
-    case Stage::options:
-      return "options";
-    case Stage::probe:
-      return "probe";
-    case Stage::create:
-      return "create";
+    case Stage::file_policy: return "file policy";
+    case Stage::symbol: return "symbol";
+    case Stage::dlopen: return "dlopen";
+    case Stage::size: return "size";
+    case Stage::abi: return "abi";
+    case Stage::interface: return "interface";
+    case Stage::fingerprint: return "fingerprint";
+    case Stage::runtime: return "runtime";
+    case Stage::name: return "name";
+    case Stage::capabilities: return "capabilities";
+    case Stage::options: return "options";
+    case Stage::probe: return "probe";
+    case Stage::create: return "create";
   }
   return "unknown";
 }

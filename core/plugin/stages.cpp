@@ -6,7 +6,10 @@
 #include <array>
 #include <boost/dll/shared_library.hpp>
 #include <filesystem>
-#include <new>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
 
 #include "core/plugin/elf.h"
 #include "core/plugin/file_policy.h"
@@ -18,10 +21,8 @@ using Checked = tl::expected<void, Refusal>;
 
 // "<file>: stage 'abi': ..."
 tl::unexpected<Refusal> refuse(Stage stage, const std::string& file, const Error& error) {
-  return tl::unexpected<Refusal>(
-      Refusal{stage,
-              {error.code, fmt::format("{}: stage '{}': {}", file, to_string(stage), error.message),
-               error.retryable}});
+  return tl::unexpected<Refusal>(Refusal{
+      stage, {error.code, fmt::format("{}: stage '{}': {}", file, to_string(stage), error.message), error.retryable}});
 }
 
 // What an exception that crossed the boundary says. Call it inside a catch.
@@ -41,24 +42,31 @@ Status check_pin(const PluginFile& file, std::string_view pin, PluginInfo& info)
   if (pin.empty() || same_sha256(pin, digest)) return {};
   return fail(
       ErrorCode::refused,
-      fmt::format(
-          "its SHA-256 is {}, the configuration pins {}; it is another build: check where it comes from, "
-          "then change sha256",
-          digest, pin));
+      fmt::format("its SHA-256 is {}, the configuration pins {}; it is another build: check where it comes from, "
+                  "then change sha256",
+                  digest, pin));
 }
 
-// Loads the library for the rest of the process's life: the object is never destroyed, because what a plugin
-// leaves behind (threads, static destructors, vtables of objects) does not survive unloading.
+// Keeps a library loaded for the rest of the process's life, because what a plugin leaves behind (threads, static
+// destructors, vtables of objects) does not survive unloading.
+void keep_for_ever(std::unique_ptr<boost::dll::shared_library> library) {
+  static std::mutex mutex;
+  static auto* const kept = new std::vector<std::unique_ptr<boost::dll::shared_library>>();
+  const std::lock_guard lock(mutex);
+  kept->push_back(std::move(library));
+}
+
 Result<weft_plugin_function> open_library(const std::string& path) {
   namespace dll = boost::dll;
   try {
-    auto* const library = new dll::shared_library(
+    auto library = std::make_unique<dll::shared_library>(
         path, static_cast<dll::load_mode::type>(dll::load_mode::rtld_now | dll::load_mode::rtld_local));
-    return &library->get<const weft_plugin_descriptor*()>(plugin_symbol);
+    const weft_plugin_function function = &library->get<const weft_plugin_descriptor*()>(plugin_symbol);
+    keep_for_ever(std::move(library));
+    return function;
   } catch (...) {
     return fail(ErrorCode::refused,
-                fmt::format("the dynamic linker does not take it: {}; link it with the libraries it needs",
-                            caught()));
+                fmt::format("the dynamic linker does not take it: {}; link it with the libraries it needs", caught()));
   }
 }
 
@@ -77,8 +85,7 @@ tl::expected<void, Refusal> run_probe(const weft_plugin_descriptor& descriptor, 
   try {
     if (descriptor.probe(reason.data(), reason.size()) == 0) return {};
   } catch (...) {
-    return refuse(Stage::probe, file,
-                  {ErrorCode::refused, fmt::format("probe threw an exception: {}", caught())});
+    return refuse(Stage::probe, file, {ErrorCode::refused, fmt::format("probe threw an exception: {}", caught())});
   }
   reason.back() = '\0';
   const std::string text = reason.front() == '\0' ? "no reason given" : reason.data();
@@ -113,8 +120,7 @@ tl::expected<const weft_plugin_descriptor*, Refusal> run_stages(const StageRun& 
 
   if (!run.probe) return *descriptor;
   run.at(Stage::probe);
-  if (Checked probed = run_probe(**descriptor, run.file); !probed)
-    return tl::unexpected<Refusal>(probed.error());
+  if (Checked probed = run_probe(**descriptor, run.file); !probed) return tl::unexpected<Refusal>(probed.error());
   return *descriptor;
 }
 

@@ -6,8 +6,7 @@
 namespace weft {
 namespace {
 
-constexpr std::size_t longest_word =
-    200;  // beyond this nobody mistyped a key, and the table below stays small
+constexpr std::size_t longest_word = 200;  // beyond this nobody mistyped a key, and the table below stays small
 
 // Optimal string alignment: Levenshtein with swaps of neighbours.
 std::size_t distance(std::string_view a, std::string_view b) {

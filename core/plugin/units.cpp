@@ -57,8 +57,7 @@ tl::unexpected<Error> bad(const Words& words, std::string_view text, std::string
 std::int64_t scaled(std::string_view number, std::int64_t factor) {
   std::int64_t whole = 0;
   const char* const end = number.data() + number.size();
-  if (const auto read = std::from_chars(number.data(), end, whole);
-      read.ec == std::errc{} && read.ptr == end) {
+  if (const auto read = std::from_chars(number.data(), end, whole); read.ec == std::errc{} && read.ptr == end) {
     std::int64_t product = 0;
     return __builtin_mul_overflow(whole, factor, &product) ? -1 : product;
   }
@@ -75,8 +74,7 @@ Result<std::int64_t> parse(std::string_view text, std::span<const Unit> units, c
   const std::size_t number_size = std::min(text.find_first_not_of("0123456789."), text.size());
   const std::string_view number = text.substr(0, number_size);
   std::string_view unit_name = text.substr(number_size);
-  if (number.empty() || number.front() == '.' || number.back() == '.' ||
-      number.find('.') != number.rfind('.'))
+  if (number.empty() || number.front() == '.' || number.back() == '.' || number.find('.') != number.rfind('.'))
     return bad(words, text, "it does not start with a number");
   while (unit_name.starts_with(' '))
     unit_name.remove_prefix(1);
@@ -87,14 +85,12 @@ Result<std::int64_t> parse(std::string_view text, std::span<const Unit> units, c
     return value;
   }
   if (number == "0" && unit_name.empty()) return std::int64_t{0};
-  return bad(words, text,
-             unit_name.empty() ? "the unit is missing" : fmt::format("unknown unit '{}'", unit_name));
+  return bad(words, text, unit_name.empty() ? "the unit is missing" : fmt::format("unknown unit '{}'", unit_name));
 }
 
 std::string format(std::int64_t value, std::span<const Unit> units) {
   for (std::size_t i = units.size(); i-- > 0;)
-    if (value % units[i].factor == 0 && value != 0)
-      return fmt::format("{}{}", value / units[i].factor, units[i].name);
+    if (value % units[i].factor == 0 && value != 0) return fmt::format("{}{}", value / units[i].factor, units[i].name);
   return {};
 }
 

@@ -47,9 +47,7 @@ class LineFormatter final : public spdlog::formatter {
     out.append(line.data(), line.data() + line.size());
   }
 
-  std::unique_ptr<spdlog::formatter> clone() const override {
-    return std::make_unique<LineFormatter>(format_, name_);
-  }
+  std::unique_ptr<spdlog::formatter> clone() const override { return std::make_unique<LineFormatter>(format_, name_); }
 
  private:
   Format format_;
@@ -76,9 +74,7 @@ void set_up(const Options& options) {
   threshold.store(static_cast<int>(options.level), std::memory_order_relaxed);
 }
 
-bool enabled(LogLevel level) noexcept {
-  return static_cast<int>(level) >= threshold.load(std::memory_order_relaxed);
-}
+bool enabled(LogLevel level) noexcept { return static_cast<int>(level) >= threshold.load(std::memory_order_relaxed); }
 
 void write(LogLevel level, std::string_view component, std::string_view message) noexcept {
   if (!enabled(level)) return;
@@ -99,12 +95,9 @@ Result<LogLevel> parse_level(std::string_view text) {
 Result<Format> parse_format(std::string_view text) {
   if (text == "text") return Format::text;
   if (text == "json") return Format::json;
-  return fail(ErrorCode::invalid_argument,
-              fmt::format("unknown log format '{}'; legal are text and json", text));
+  return fail(ErrorCode::invalid_argument, fmt::format("unknown log format '{}'; legal are text and json", text));
 }
 
-std::string_view to_string(LogLevel level) noexcept {
-  return entry(level).name;
-}
+std::string_view to_string(LogLevel level) noexcept { return entry(level).name; }
 
 }  // namespace weft::log

@@ -107,8 +107,8 @@ Metrics::Series& Metrics::series(std::string_view name, const MetricLabels& labe
   return discarded_;
 }
 
-Metrics::Series* Metrics::insert(std::string_view name, MetricLabels labels, const std::string& key,
-                                 Type type, std::span<const double> bounds) {
+Metrics::Series* Metrics::insert(std::string_view name, MetricLabels labels, const std::string& key, Type type,
+                                 std::span<const double> bounds) {
   if (!is_word(name) || series_count_ >= max_series || !ascending(bounds)) return nullptr;
   for (const auto& [label, value] : labels)
     if (!is_word(label)) return nullptr;
@@ -133,8 +133,7 @@ std::vector<MetricSnapshot> Metrics::snapshot() const {
   const std::shared_lock lock(mutex_);
   for (const auto& [name, family] : families_) {
     for (const auto& [key, series] : family.series) {
-      MetricSnapshot one{
-          .name = name, .labels = series.labels, .type = family.type, .value = 0, .bounds = {}, .counts = {}};
+      MetricSnapshot one{.name = name, .labels = series.labels, .type = family.type, .value = 0};
       if (series.counter) one.value = series.counter->value();
       if (series.gauge) one.value = series.gauge->value();
       if (series.histogram) {
@@ -146,12 +145,7 @@ std::vector<MetricSnapshot> Metrics::snapshot() const {
     }
   }
   if (refused_.value() > 0)
-    all.push_back({.name = "metrics_refused_total",
-                   .labels = {},
-                   .type = Type::counter,
-                   .value = refused_.value(),
-                   .bounds = {},
-                   .counts = {}});
+    all.push_back({.name = "metrics_refused_total", .type = Type::counter, .value = refused_.value()});
   return all;
 }
 

@@ -95,8 +95,7 @@ class Metrics {
     std::map<std::string, Series, std::less<>> series;  // by rendered labels
   };
   Series* find(std::string_view name, const std::string& key, Type type) noexcept;
-  Series& series(std::string_view name, const MetricLabels& labels, Type type,
-                 std::span<const double> bounds) noexcept;
+  Series& series(std::string_view name, const MetricLabels& labels, Type type, std::span<const double> bounds) noexcept;
   Series* insert(std::string_view name, MetricLabels labels, const std::string& key, Type type,
                  std::span<const double> bounds);
 

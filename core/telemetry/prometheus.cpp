@@ -37,12 +37,9 @@ std::string label_set(const MetricLabels& labels, std::string_view le) {
 
 std::string_view type_name(MetricSnapshot::Type type) {
   switch (type) {
-    case MetricSnapshot::Type::counter:
-      return "counter";
-    case MetricSnapshot::Type::gauge:
-      return "gauge";
-    case MetricSnapshot::Type::histogram:
-      return "histogram";
+    case MetricSnapshot::Type::counter: return "counter";
+    case MetricSnapshot::Type::gauge: return "gauge";
+    case MetricSnapshot::Type::histogram: return "histogram";
   }
   return "untyped";
 }

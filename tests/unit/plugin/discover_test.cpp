@@ -81,9 +81,8 @@ TEST(PluginDiscover, SaysHowAPluginDiedWhileItWasProbed) {
   const auto rows = discover({directory.path().string()});
   ASSERT_EQ(rows.size(), 2u);
   // Under AddressSanitizer a crash becomes an exit with a report.
-  EXPECT_THAT(
-      rows[0].refusal->error.message,
-      ::testing::AnyOf(HasSubstr("it crashed in this stage: signal 11"), HasSubstr("with exit code")));
+  EXPECT_THAT(rows[0].refusal->error.message,
+              ::testing::AnyOf(HasSubstr("it crashed in this stage: signal 11"), HasSubstr("with exit code")));
   EXPECT_THAT(rows[1].refusal->error.message, HasSubstr("with exit code 7"));
 }
 

@@ -16,13 +16,9 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-SearchPath fixtures() {
-  return {.directories = {{.path = FIXTURES, .origin = "the test"}}, .warnings = {}};
-}
+SearchPath fixtures() { return {.directories = {{.path = FIXTURES, .origin = "the test"}}}; }
 
-PluginRequest balancer(const std::string& name) {
-  return {.kind = "load_balancer", .name = name, .path = {}, .sha256 = {}};
-}
+PluginRequest balancer(const std::string& name) { return {.kind = "load_balancer", .name = name}; }
 
 struct Case {
   std::string fixture;
@@ -39,10 +35,10 @@ TEST_P(PluginHostStages, RefuseWhatFailsThereAndSayWhy) {
   ASSERT_TRUE(loaded.error().stage) << loaded.error().error.message;
   EXPECT_EQ(to_string(*loaded.error().stage), to_string(GetParam().stage)) << loaded.error().error.message;
   EXPECT_EQ(loaded.error().error.code, ErrorCode::refused);
-  EXPECT_THAT(loaded.error().error.message,
-              AllOf(HasSubstr("plugin load_balancer/" + GetParam().fixture), HasSubstr(FIXTURES),
-                    HasSubstr("stage '" + std::string(to_string(GetParam().stage)) + "'"),
-                    HasSubstr(GetParam().found)));
+  EXPECT_THAT(
+      loaded.error().error.message,
+      AllOf(HasSubstr("plugin load_balancer/" + GetParam().fixture), HasSubstr(FIXTURES),
+            HasSubstr("stage '" + std::string(to_string(GetParam().stage)) + "'"), HasSubstr(GetParam().found)));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -69,10 +65,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(PluginHost, RefusesAKindThatItDoesNotKnow) {
   PluginHost host({.search_path = fixtures()});
-  const auto loaded = host.try_load({.kind = "load_balancer",
-                                     .name = {},
-                                     .path = FIXTURES "/libweft-teapot-unknown_kind.so",
-                                     .sha256 = {}});
+  const auto loaded = host.try_load({.kind = "load_balancer", .path = FIXTURES "/libweft-teapot-unknown_kind.so"});
   ASSERT_FALSE(loaded);
   EXPECT_EQ(loaded.error().stage, Stage::interface);
   EXPECT_THAT(loaded.error().error.message, HasSubstr("executor, communicator, load_balancer, device"));
@@ -97,16 +90,14 @@ TEST(PluginHost, LoadsAGoodPluginAndKnowsItsIdentity) {
 TEST(PluginHost, GivesTheSameLoadedPluginForTheSameFile) {
   PluginHost host({.search_path = fixtures()});
   const auto by_name = host.load(balancer("good"));
-  const auto by_path = host.load(
-      {.kind = "load_balancer", .name = {}, .path = FIXTURES "/libweft-load_balancer-good.so", .sha256 = {}});
+  const auto by_path = host.load({.kind = "load_balancer", .path = FIXTURES "/libweft-load_balancer-good.so"});
   ASSERT_TRUE(by_name && by_path);
   EXPECT_EQ(*by_name, *by_path);
   EXPECT_FALSE(host.load({.kind = "load_balancer",
                           .name = "good",
                           .path = FIXTURES "/libweft-load_balancer-good.so",
                           .sha256 = std::string(64, '0')}));
-  EXPECT_FALSE(host.load(
-      {.kind = "executor", .name = {}, .path = FIXTURES "/libweft-load_balancer-good.so", .sha256 = {}}));
+  EXPECT_FALSE(host.load({.kind = "executor", .path = FIXTURES "/libweft-load_balancer-good.so"}));
 }
 
 TEST(PluginHost, DoesNotProbeWhereThePluginIsToWorkElsewhere) {
@@ -126,8 +117,8 @@ TEST(PluginHost, SaysWhereItLookedAndWhatIsThereWhenAPluginIsNotFound) {
   ASSERT_FALSE(loaded);
   EXPECT_FALSE(loaded.error().stage);
   EXPECT_EQ(loaded.error().error.code, ErrorCode::not_found);
-  EXPECT_THAT(loaded.error().error.message, AllOf(HasSubstr("libweft-load_balancer-god.so"),
-                                                  HasSubstr(FIXTURES), HasSubstr("did you mean 'good'?")));
+  EXPECT_THAT(loaded.error().error.message,
+              AllOf(HasSubstr("libweft-load_balancer-god.so"), HasSubstr(FIXTURES), HasSubstr("did you mean 'good'?")));
 }
 
 TEST(PluginHost, RefusesRequestsThatCouldReachOutsideTheSearchPath) {
@@ -137,28 +128,22 @@ TEST(PluginHost, RefusesRequestsThatCouldReachOutsideTheSearchPath) {
     ASSERT_FALSE(loaded) << name;
     EXPECT_EQ(loaded.error().error.code, ErrorCode::invalid_argument);
   }
-  EXPECT_EQ(
-      host.load({.kind = "load_balancer", .name = {}, .path = "libweft-load_balancer-good.so", .sha256 = {}})
-          .error()
-          .code,
-      ErrorCode::invalid_argument);
-  EXPECT_EQ(host.load({.kind = "teapot", .name = "good", .path = {}, .sha256 = {}}).error().code,
+  EXPECT_EQ(host.load({.kind = "load_balancer", .path = "libweft-load_balancer-good.so"}).error().code,
             ErrorCode::invalid_argument);
+  EXPECT_EQ(host.load({.kind = "teapot", .name = "good"}).error().code, ErrorCode::invalid_argument);
 }
 
 class PluginCreate : public ::testing::Test {
  protected:
   Result<PluginHandle<LoadBalancer>> create(const std::string& name, std::vector<UserOption> written = {}) {
     WEFT_ASSIGN(plugin, host_.load(balancer(name)));
-    const CheckedOptions checked =
-        check_options(plugin->info.options, written, "balancer.config", "weft.toml:1:1");
+    const CheckedOptions checked = check_options(plugin->info.options, written, "balancer.config", "weft.toml:1:1");
     EXPECT_TRUE(checked.problems.empty());
     return create_plugin<LoadBalancer>(*plugin, checked.options, services_);
   }
 
   Metrics metrics_;
-  PluginHostServices services_{
-      {.plugin = "load_balancer/fixture", .metrics = &metrics_, .store = nullptr, .cpus = {1, 2}}};
+  PluginHostServices services_{{.plugin = "load_balancer/fixture", .metrics = &metrics_, .cpus = {1, 2}}};
   PluginHost host_{{.search_path = fixtures()}};
 };
 
@@ -181,8 +166,8 @@ TEST_F(PluginCreate, HandsOnThePluginsErrorWithItsNameInFront) {
   ASSERT_FALSE(made);
   EXPECT_EQ(made.error().code, ErrorCode::resource_exhausted);
   EXPECT_TRUE(made.error().retryable);
-  EXPECT_THAT(made.error().message, AllOf(HasSubstr("plugin load_balancer/create_fails"),
-                                          HasSubstr("stage 'create'"), HasSubstr("no memory for it")));
+  EXPECT_THAT(made.error().message, AllOf(HasSubstr("plugin load_balancer/create_fails"), HasSubstr("stage 'create'"),
+                                          HasSubstr("no memory for it")));
 }
 
 TEST_F(PluginCreate, LetsNoExceptionAcross) {

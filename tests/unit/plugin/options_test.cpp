@@ -54,8 +54,8 @@ TEST(PluginOptions, HoldTheDefaultsOfWhatTheUserDidNotWrite) {
 TEST(PluginOptions, TakeWhatTheUserWroteWithItsUnits) {
   const CheckedOptions checked =
       check({written("host", std::string("h")), written("grace", std::string("200ms")),
-             written("memory", std::string("2GB")), written("share", std::int64_t{1}),
-             written("enabled", false), written("nodes", std::vector<std::string>{"a", "b"})});
+             written("memory", std::string("2GB")), written("share", std::int64_t{1}), written("enabled", false),
+             written("nodes", std::vector<std::string>{"a", "b"})});
   ASSERT_TRUE(checked.problems.empty()) << checked.problems[0].message;
   EXPECT_EQ(checked.options.get<std::int64_t>("grace"), 200'000'000);
   EXPECT_EQ(checked.options.get<std::int64_t>("memory"), 2'000'000'000);
@@ -68,8 +68,7 @@ TEST(PluginOptions, ReportAllProblemsAtOnceEachAtItsPlace) {
   const CheckedOptions checked =
       check({written("wrokers", std::int64_t{1}), written("workers", std::int64_t{65}), written("share", 1.5),
              written("order", std::string("lfio")), written("grace", std::int64_t{5}),
-             written("memory", std::string("1KiB")), written("enabled", std::string("yes")),
-             written("enabled", true)});
+             written("memory", std::string("1KiB")), written("enabled", std::string("yes")), written("enabled", true)});
   ASSERT_EQ(checked.problems.size(), 9u);
   EXPECT_EQ(checked.problems[0].message, "[executor.config] unknown key 'wrokers'; did you mean 'workers'?");
   EXPECT_EQ(checked.problems[0].where, "weft.toml:8:1");
@@ -86,8 +85,7 @@ TEST(PluginOptions, ReportAllProblemsAtOnceEachAtItsPlace) {
 }
 
 TEST(PluginOptions, RefuseEveryWrongType) {
-  const std::vector<OptionValue> values{true, std::int64_t{5}, 0.5, std::string("x"),
-                                        std::vector<std::string>{"x"}};
+  const std::vector<OptionValue> values{true, std::int64_t{5}, 0.5, std::string("x"), std::vector<std::string>{"x"}};
   const std::vector<std::vector<int>> legal{{0}, {1}, {1, 2}, {3}, {}, {}, {4}};
   for (std::size_t type = 0; type < legal.size(); ++type) {
     OptionDeclaration option;

@@ -19,8 +19,8 @@ class PluginFilePolicy : public ::testing::Test {
  protected:
   tl::expected<const LoadedPlugin*, Refusal> load(const std::string& path, const std::string& sha256 = "",
                                                   bool strict = false) {
-    host_.emplace(PluginHost::Options{.search_path = {}, .strict = strict});
-    return host_->try_load({.kind = "load_balancer", .name = {}, .path = path, .sha256 = sha256});
+    host_.emplace(PluginHost::Options{.strict = strict});
+    return host_->try_load({.kind = "load_balancer", .path = path, .sha256 = sha256});
   }
   void expect_refused(const std::string& path, Stage stage, const std::string& found, bool strict = false) {
     const auto loaded = load(path, "", strict);
@@ -122,15 +122,14 @@ TEST_F(PluginFilePolicy, RefusesWhatIsNotARegularFile) {
 TEST_F(PluginFilePolicy, RefusesTextAndEmptyFilesNamedLikeALibrary) {
   expect_refused(directory_.write("libweft-load_balancer-text.so", "I am a library, honest."), Stage::symbol,
                  "not an ELF file");
-  expect_refused(directory_.write("libweft-load_balancer-empty.so", ""), Stage::symbol,
-                 "not an ELF file (0 bytes)");
+  expect_refused(directory_.write("libweft-load_balancer-empty.so", ""), Stage::symbol, "not an ELF file (0 bytes)");
 }
 
 TEST_F(PluginFilePolicy, RefusesALibraryTruncatedAnywhere) {
   const std::string file = directory_.fixture("good");
   const auto size = std::filesystem::file_size(file);
-  for (std::uintmax_t kept : {std::uintmax_t{4}, std::uintmax_t{20}, std::uintmax_t{64}, std::uintmax_t{1000},
-                              size / 2, size - 1}) {
+  for (std::uintmax_t kept :
+       {std::uintmax_t{4}, std::uintmax_t{20}, std::uintmax_t{64}, std::uintmax_t{1000}, size / 2, size - 1}) {
     std::filesystem::resize_file(directory_.fixture("good"), kept);
     expect_refused(file, Stage::symbol, "truncated");
   }
@@ -147,8 +146,7 @@ TEST_F(PluginFilePolicy, RefusesALibraryWithAnyByteOfItsHeaderBroken) {
     std::string broken = bytes;
     for (std::size_t i = at; i < at + 2; ++i)
       broken[i] = static_cast<char>(0xff);
-    expect_refused(directory_.write("libweft-load_balancer-good.so", broken), Stage::symbol,
-                   "stage 'symbol'");
+    expect_refused(directory_.write("libweft-load_balancer-good.so", broken), Stage::symbol, "stage 'symbol'");
   }
 }
 

@@ -31,7 +31,7 @@ TEST_F(PluginSearch, LooksInPluginDirsThenTheEnvironmentThenThePrefix) {
   EXPECT_EQ(path.directories[1].path, "/opt/c");
   EXPECT_EQ(path.directories[2].path, "/opt/b");
   EXPECT_EQ(path.directories[2].origin, "WEFT_PLUGIN_PATH");
-  EXPECT_EQ(path.directories[3].path, std::string(WEFT_BUILD_DIR) + "/lib/weft/plugins");
+  EXPECT_EQ(path.directories[3].path, WEFT_BUILD_DIR "/lib/weft/plugins");
 }
 
 TEST_F(PluginSearch, NeverLooksInTheCurrentDirectory) {
@@ -45,7 +45,7 @@ TEST_F(PluginSearch, NeverLooksInTheCurrentDirectory) {
   const auto before = std::filesystem::current_path();
   std::filesystem::current_path(directory.path());
   PluginHost host({.search_path = path});
-  const auto loaded = host.load({.kind = "load_balancer", .name = "good", .path = {}, .sha256 = {}});
+  const auto loaded = host.load({.kind = "load_balancer", .name = "good"});
   std::filesystem::current_path(before);
   ASSERT_FALSE(loaded);
   EXPECT_EQ(loaded.error().code, ErrorCode::not_found);
@@ -57,7 +57,7 @@ TEST_F(PluginSearch, TakesTheFirstFileOfThatNameAndDoesNotFallThroughABrokenOne)
   first.write("libweft-load_balancer-good.so", "text");
   second.fixture("good");
   PluginHost host({.search_path = SearchPath::standard({first.path().string(), second.path().string()})});
-  const auto loaded = host.load({.kind = "load_balancer", .name = "good", .path = {}, .sha256 = {}});
+  const auto loaded = host.load({.kind = "load_balancer", .name = "good"});
   ASSERT_FALSE(loaded);
   EXPECT_THAT(loaded.error().message, HasSubstr(first.path().string()));
 }
@@ -68,7 +68,7 @@ TEST_F(PluginSearch, PrefersAnExplicitPath) {
   first.fixture("good");
   const std::string wanted = second.fixture("good");
   PluginHost host({.search_path = SearchPath::standard({first.path().string()})});
-  const auto loaded = host.load({.kind = "load_balancer", .name = "good", .path = wanted, .sha256 = {}});
+  const auto loaded = host.load({.kind = "load_balancer", .name = "good", .path = wanted});
   ASSERT_TRUE(loaded) << loaded.error().message;
   EXPECT_EQ((*loaded)->info.file, wanted);
 }

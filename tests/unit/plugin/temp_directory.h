@@ -34,7 +34,7 @@ class TempDirectory {
   // A copy of the fixture, under its own name or another.
   std::string fixture(const std::string& name, const std::string& as = "") const {
     const std::string target = file("libweft-load_balancer-" + (as.empty() ? name : as) + ".so");
-    std::filesystem::copy_file(std::string(FIXTURES) + "/libweft-load_balancer-" + name + ".so", target,
+    std::filesystem::copy_file(std::filesystem::path(FIXTURES) / ("libweft-load_balancer-" + name + ".so"), target,
                                std::filesystem::copy_options::overwrite_existing);
     return target;
   }
