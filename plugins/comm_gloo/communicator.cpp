@@ -1,0 +1,103 @@
+#include "plugins/comm_gloo/communicator.h"
+
+#include <fmt/format.h>
+#include <gloo/context.h>
+#include <gloo/transport/device.h>
+#include <gloo/transport/pair.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "plugins/comm_gloo/address.h"
+#include "plugins/comm_gloo/pipe_signal.h"
+#include "plugins/comm_gloo/rendezvous.h"
+
+namespace weft::comm_gloo {
+namespace {
+
+constexpr std::size_t max_id = 512;  // a key has at most 1 KiB
+
+tl::unexpected<Error> invalid(std::string message) { return fail(ErrorCode::invalid_argument, std::move(message)); }
+
+Status check(const GroupSpec& spec) {
+  const bool printable = std::all_of(spec.id.begin(), spec.id.end(), [](char c) { return c > ' ' && c != '\x7f'; });
+  if (spec.id.empty() || spec.id.size() > max_id || !printable)
+    return invalid(fmt::format("a group's id has 1 to {} visible ASCII characters", max_id));
+  if (spec.size < 1) return invalid(fmt::format("size {}, expected at least 1", spec.size));
+  if (spec.rank < 0 || spec.rank >= spec.size)
+    return invalid(fmt::format("rank {} of a group of {}, expected 0 to {}", spec.rank, spec.size, spec.size - 1));
+  if (!spec.members.empty() && spec.members.size() != static_cast<std::size_t>(spec.size))
+    return invalid(fmt::format("{} member names for {} ranks", spec.members.size(), spec.size));
+  if (spec.memory == MemoryKind::device)
+    return fail(ErrorCode::unimplemented, "moves host memory only; choose another communicator for device memory");
+  if (spec.size > 1 && spec.store == nullptr) return invalid("no store to meet the other ranks in");
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Group>> GlooCommunicator::open(const GroupSpec& spec) {
+  const std::string context = fmt::format("gloo: group '{}'", spec.id);
+  WEFT_TRY_CONTEXT(check(spec), context);
+  Fabric fabric;
+  if (spec.size > 1) {
+    const PipeSignalGuard guard;
+    WEFT_TRY_CONTEXT(meet(spec), context);
+    auto built = build(spec);
+    if (!built) {
+      leave_reason(spec, built.error());
+      withdraw(spec);
+      return fail(annotate(std::move(built).error(), context));
+    }
+    fabric = std::move(*built);
+  }
+  return std::make_unique<GlooGroup>(spec, std::move(fabric), settings_.gather_bytes);
+}
+
+Result<std::shared_ptr<gloo::transport::Device>> GlooCommunicator::device_for(const GroupSpec& spec) {
+  std::string address = settings_.address.empty() ? spec.address : settings_.address;
+  if (address.empty()) address = route_address();
+  const std::string& key = settings_.interface.empty() ? address : settings_.interface;
+  const std::lock_guard lock(mutex_);
+  auto& device = devices_[key];
+  if (!device) {
+    WEFT_ASSIGN(made, make_device(settings_.interface, address, host_.cpus()));
+    device = std::move(made);
+    if (host_.log_enabled(LogLevel::debug)) host_.log(LogLevel::debug, fmt::format("listening on {}", device->str()));
+  }
+  return device;
+}
+
+Result<Fabric> GlooCommunicator::build(const GroupSpec& spec) {
+  WEFT_ASSIGN(device, device_for(spec));
+  Fabric fabric;
+  fabric.outbox = allocate_aligned(max_frame);
+  if (!fabric.outbox) return fail(ErrorCode::resource_exhausted, "no memory for the group's buffers");
+  WEFT_ASSIGN(lane_mesh, connect(spec, "lanes", device));
+  fabric.lane_mesh = lane_mesh;
+
+  const Lane::Limits limits{.spin = settings_.spin, .operation_timeout = spec.operation_timeout};
+  std::vector<std::unique_ptr<Lane>> lanes(static_cast<std::size_t>(spec.size));
+  const auto greeting = [&](std::int32_t rank) {
+    return FrameHeader{.kind = Kind::hello,
+                       .root = rank,
+                       .total = static_cast<Bytes>(spec.size),
+                       .offset = std::hash<std::string>{}(spec.id)};
+  };
+  for (std::int32_t peer = 0; peer < spec.size; ++peer) {
+    if (peer == spec.rank) continue;
+    const std::string who = member_name(spec, peer);
+    WEFT_ASSIGN_CONTEXT(lane,
+                        Lane::open(*lane_mesh->getPair(peer), fabric.outbox.get(), greeting(spec.rank), greeting(peer),
+                                   limits, spec.deadline),
+                        who);
+    lanes[static_cast<std::size_t>(peer)] = std::move(lane);
+  }
+  fabric.exchange = std::make_unique<Exchange>(spec.rank, std::move(lanes), fabric.outbox.get());
+
+  WEFT_ASSIGN(message_mesh, connect(spec, "messages", device));
+  fabric.postbox = std::make_unique<Postbox>(std::move(message_mesh));
+  return fabric;
+}
+
+}  // namespace weft::comm_gloo

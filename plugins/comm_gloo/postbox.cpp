@@ -1,0 +1,120 @@
+#include "plugins/comm_gloo/postbox.h"
+
+#include <fmt/format.h>
+#include <gloo/context.h>
+#include <gloo/transport/context.h>
+#include <gloo/transport/unbound_buffer.h>
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+namespace weft::comm_gloo {
+namespace {
+
+// | tag: 16 | number: 14 | length: 34 |
+std::uint64_t slot_of(std::uint32_t tag, std::uint64_t number, Bytes bytes) {
+  return std::uint64_t{tag} << 48 | (number & 0x3fff) << 34 | bytes;
+}
+
+std::chrono::milliseconds timeout_of(Deadline deadline) {
+  return std::chrono::ceil<std::chrono::milliseconds>(
+      std::min<Duration>(deadline.left(), std::chrono::hours(24 * 365)));
+}
+
+Error gone(const char* detail) {
+  return Error{ErrorCode::unavailable, fmt::format("closed its connection ({})", detail), true};
+}
+
+}  // namespace
+
+Postbox::Postbox(std::shared_ptr<gloo::Context> mesh)
+    : mesh_(std::move(mesh)), stopper_(mesh_->createUnboundBuffer(&stopper_memory_, sizeof(stopper_memory_))) {}
+Postbox::~Postbox() = default;
+
+Status Postbox::post(Message message, Bytes bytes, std::uint32_t tag, Counters& counters) {
+  const std::uint64_t slot = slot_of(tag, counters[{message.peer, tag}]++, bytes);
+  try {
+    if (message.outgoing)
+      message.buffer->send(message.peer, slot, 0, bytes);
+    else
+      message.buffer->recv(message.peer, slot, 0, bytes);
+    messages_.push_back(std::move(message));
+    return {};
+  } catch (const std::exception& error) {
+    return fail(gone(error.what()));
+  }
+}
+
+Status Postbox::send(std::uint64_t ticket, Buffer data, std::int32_t peer, std::uint32_t tag, Deadline deadline) {
+  return post({ticket, peer, true, deadline, mesh_->createUnboundBuffer(data.data, data.size)}, data.size, tag, sent_);
+}
+
+Status Postbox::recv(std::uint64_t ticket, Buffer data, std::int32_t peer, std::uint32_t tag, Deadline deadline) {
+  return post({ticket, peer, false, deadline, mesh_->createUnboundBuffer(data.data, data.size)}, data.size, tag,
+              received_);
+}
+
+std::deque<Postbox::Message>::iterator Postbox::find(std::uint64_t ticket) noexcept {
+  const auto found = std::lower_bound(messages_.begin(), messages_.end(), ticket,
+                                      [](const Message& message, std::uint64_t t) { return message.ticket < t; });
+  return found != messages_.end() && found->ticket == ticket ? found : messages_.end();
+}
+
+std::int32_t Postbox::peer_of(std::uint64_t ticket) const noexcept {
+  const auto found = const_cast<Postbox*>(this)->find(ticket);
+  return found == messages_.end() ? -1 : found->peer;
+}
+
+std::vector<std::uint64_t> Postbox::tickets() const {
+  std::vector<std::uint64_t> tickets;
+  for (const Message& message : messages_)
+    tickets.push_back(message.ticket);
+  return tickets;
+}
+
+Status Postbox::wait(std::uint64_t ticket, Deadline deadline) {
+  const auto message = find(ticket);
+  if (message == messages_.end()) return {};
+  deadline = deadline.earlier(message->deadline);
+  bool completed = false;
+  try {
+    if (message->outgoing) {
+      {
+        const std::lock_guard lock(mutex_);
+        if (stopped_) return fail(gone("stopped"));
+        sending_ = message->buffer.get();
+      }
+      completed = message->buffer->waitSend(nullptr, timeout_of(deadline));
+    } else {
+      completed = message->buffer->waitRecv(nullptr, timeout_of(deadline));
+    }
+  } catch (const std::exception& error) {
+    const std::lock_guard lock(mutex_);
+    sending_ = nullptr;
+    if (!stopped_ && deadline.passed())
+      return fail(
+          ErrorCode::deadline_exceeded,
+          fmt::format("did not {} {} bytes in time", message->outgoing ? "take" : "send", message->buffer->size), true);
+    return fail(gone(error.what()));
+  }
+  const std::lock_guard lock(mutex_);
+  sending_ = nullptr;
+  if (!completed) return fail(gone("stopped"));
+  messages_.erase(message);
+  return {};
+}
+
+void Postbox::stop() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(stopped_, true)) return;
+    if (sending_ != nullptr) sending_->abortWaitSend();
+  }
+  try {
+    stopper_->waitRecv(nullptr, std::chrono::milliseconds(0));
+  } catch (const std::exception&) {  // that is how it says that the pairs are closed
+  }
+}
+
+}  // namespace weft::comm_gloo

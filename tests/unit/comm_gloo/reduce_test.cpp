@@ -1,0 +1,62 @@
+#include "plugins/comm_gloo/reduce.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "tests/unit/comm_gloo/reference.h"
+
+namespace weft::comm_gloo {
+namespace {
+
+TEST(Reduce, GoesInRankOrder) {
+  // 2^24 + 1 rounds back to 2^24, so only ((big + 1) + 1) - big gives 0; any other order gives 1 or 2.
+  const float ranks[] = {16777216.0f, 1.0f, 1.0f, -16777216.0f};
+  std::vector<const std::byte*> sources;
+  for (const float& value : ranks)
+    sources.push_back(reinterpret_cast<const std::byte*>(&value));
+  float sum = -1;
+  reduce_in_rank_order(DType::f32, ReduceOp::sum, sources, 1, reinterpret_cast<std::byte*>(&sum));
+  EXPECT_EQ(sum, 0.0f);
+}
+
+TEST(Reduce, RoundsSixteenBitFloatsOnce) {
+  // In bf16 256 + 1 is 256 again; summed in f32 the two ones make 258.
+  const bf16 ranks[] = {to_bf16(256.0f), to_bf16(1.0f), to_bf16(1.0f)};
+  std::vector<const std::byte*> sources;
+  for (const bf16& value : ranks)
+    sources.push_back(reinterpret_cast<const std::byte*>(&value));
+  bf16 sum{};
+  reduce_in_rank_order(DType::bf16, ReduceOp::sum, sources, 1, reinterpret_cast<std::byte*>(&sum));
+  EXPECT_EQ(to_f32(sum), 258.0f);
+}
+
+TEST(Reduce, IntegersWrap) {
+  const std::int64_t ranks[] = {std::numeric_limits<std::int64_t>::max(), 1};
+  const std::byte* sources[] = {reinterpret_cast<const std::byte*>(&ranks[0]),
+                                reinterpret_cast<const std::byte*>(&ranks[1])};
+  std::int64_t sum = 0;
+  reduce_in_rank_order(DType::i64, ReduceOp::sum, sources, 1, reinterpret_cast<std::byte*>(&sum));
+  EXPECT_EQ(sum, std::numeric_limits<std::int64_t>::min());
+}
+
+TEST(Reduce, TakesSourcesAtAnyAddressAndMayWriteOverOne) {
+  for (const DType type : all_types)
+    for (const std::size_t count : {0u, 1u, 1023u, 1024u, 1025u, 5000u})
+      for (const ReduceOp op : {ReduceOp::sum, ReduceOp::max, ReduceOp::min}) {
+        std::vector<Data> ranks;
+        std::vector<const std::byte*> sources;
+        for (std::int32_t rank = 0; rank < 3; ++rank) {
+          ranks.push_back(data_of(type, rank, count));
+          ranks.back().insert(ranks.back().begin(), size_of(type) > 1 ? size_of(type) : 1, std::byte{});
+        }
+        for (const Data& rank : ranks)
+          sources.push_back(rank.data() + size_of(type));
+        std::byte* over = ranks[1].data() + size_of(type);
+        reduce_in_rank_order(type, op, sources, count, over);
+        EXPECT_TRUE(Data(over, over + count * size_of(type)) == reduced(type, op, 3, count)) << to_string(type);
+      }
+}
+
+}  // namespace
+}  // namespace weft::comm_gloo
