@@ -5,8 +5,7 @@
 
 namespace weft::engine {
 
-BlockPool::BlockPool(std::int32_t capacity)
-    : references_(static_cast<std::size_t>(std::max(capacity, 0)), 0) {
+BlockPool::BlockPool(std::int32_t capacity) : references_(static_cast<std::size_t>(std::max(capacity, 0)), 0) {
   free_.reserve(references_.size());
   for (BlockId block = this->capacity() - 1; block >= 0; --block)
     free_.push_back(block);

@@ -61,9 +61,8 @@ Status Scheduler::check(const Request& request) const {
   if (request.prompt.size() >= static_cast<std::size_t>(options_.max_context))
     return refuse(
         ErrorCode::invalid_argument,
-        fmt::format(
-            "prompt of {} tokens fills the context of {}: shorten it to {} or raise model.max_context",
-            request.prompt.size(), options_.max_context, options_.max_context - 1));
+        fmt::format("prompt of {} tokens fills the context of {}: shorten it to {} or raise model.max_context",
+                    request.prompt.size(), options_.max_context, options_.max_context - 1));
   if (request.stop.max_tokens < 1)
     return refuse(ErrorCode::invalid_argument,
                   fmt::format("max_tokens is {}, expected at least 1", request.stop.max_tokens));
@@ -73,10 +72,10 @@ Status Scheduler::check(const Request& request) const {
   for (const auto* ids : {&request.prompt, &request.emitted}) {
     for (const TokenId id : *ids) {
       if (id >= 0 && (options_.vocabulary == 0 || id < options_.vocabulary)) continue;
-      return refuse(ErrorCode::invalid_argument,
-                    fmt::format("prompt holds token id {}, expected 0 to {}", id,
-                                options_.vocabulary == 0 ? std::numeric_limits<TokenId>::max()
-                                                         : options_.vocabulary - 1));
+      return refuse(
+          ErrorCode::invalid_argument,
+          fmt::format("prompt holds token id {}, expected 0 to {}", id,
+                      options_.vocabulary == 0 ? std::numeric_limits<TokenId>::max() : options_.vocabulary - 1));
     }
   }
   // The last token is never an input, so it needs no place.
@@ -84,11 +83,10 @@ Status Scheduler::check(const Request& request) const {
   if (needed > pool_.capacity())
     return refuse(
         ErrorCode::resource_exhausted,
-        fmt::format(
-            "prompt of {} tokens and up to {} generated need {} blocks of {} tokens, the KV cache has "
-            "{}: ask for fewer tokens or raise engine.kv_memory",
-            request.prompt.size(), final_size(request) - static_cast<std::int32_t>(request.prompt.size()),
-            needed, options_.block_size, pool_.capacity()));
+        fmt::format("prompt of {} tokens and up to {} generated need {} blocks of {} tokens, the KV cache has "
+                    "{}: ask for fewer tokens or raise engine.kv_memory",
+                    request.prompt.size(), final_size(request) - static_cast<std::int32_t>(request.prompt.size()),
+                    needed, options_.block_size, pool_.capacity()));
   return {};
 }
 
@@ -109,17 +107,16 @@ Sequence& Scheduler::enter(Request request, std::int64_t now_ms) {
   const auto prompt_size = static_cast<std::int32_t>(request.prompt.size());
   std::vector<TokenId> tokens = std::move(request.prompt);
   tokens.insert(tokens.end(), request.emitted.begin(), request.emitted.end());
-  *sequence = {
-      .request = request.id,
-      .arrival = ++arrivals_,
-      .priority = request.priority,
-      .choice = request.choice,
-      .sampling = std::move(request.sampling),
-      .stop = std::move(request.stop),
-      .deadline_ms = request.deadline_ms > 0 ? later(now_ms, request.deadline_ms) : Sequence::no_deadline,
-      .tokens = std::move(tokens),
-      .prompt_size = prompt_size,
-      .final_size = size_at_end};
+  *sequence = {.request = request.id,
+               .arrival = ++arrivals_,
+               .priority = request.priority,
+               .choice = request.choice,
+               .sampling = std::move(request.sampling),
+               .stop = std::move(request.stop),
+               .deadline_ms = request.deadline_ms > 0 ? later(now_ms, request.deadline_ms) : Sequence::no_deadline,
+               .tokens = std::move(tokens),
+               .prompt_size = prompt_size,
+               .final_size = size_at_end};
   by_request_.emplace(sequence->request, sequence);
   waiting_.insert(sequence);
   waiting_tokens_ += sequence->known();
@@ -137,8 +134,7 @@ bool Scheduler::finish(RequestId request, FinishReason reason) {
 }
 
 void Scheduler::end(Sequence& sequence, FinishReason reason) {
-  if (events_.empty() || events_.back().request != sequence.request ||
-      events_.back().finish != FinishReason::none)
+  if (events_.empty() || events_.back().request != sequence.request || events_.back().finish != FinishReason::none)
     events_.push_back({.request = sequence.request});
   events_.back().finish = reason;
   if (sequence.running) {
@@ -183,49 +179,50 @@ void Scheduler::expire(std::int64_t now_ms) {
 // --- the next step
 // ---------------------------------------------------------------------------------------------------
 
-StepPlan Scheduler::plan(std::int64_t now_ms) {
+const StepPlan& Scheduler::plan(std::int64_t now_ms) {
   expire(now_ms);
-  StepPlan plan;
-  plan.step = steps_++;
-  StepInFlight step{.step = plan.step};
-  plan.sequences.reserve(running_.size() + std::min<std::size_t>(waiting_.size(), 16));
-  step.samples.reserve(plan.sequences.capacity());
+  if (spare_.empty()) spare_.emplace_back();
+  StepInFlight& step = spare_.back();
+  step.plan.step = steps_++;
+  step.planned = 0;
+  step.samples.clear();
   std::int32_t rows_left = options_.max_batch_tokens;
-  plan_decodes(plan, rows_left, step);
-  plan_prefills(plan, rows_left, step);
-  plan_newcomers(plan, rows_left, step);
-  if (!plan.sequences.empty()) in_flight_.push_back(std::move(step));
-  return plan;
+  plan_decodes(step, rows_left);
+  plan_prefills(step, rows_left);
+  plan_newcomers(step, rows_left);
+  step.plan.sequences.resize(step.planned);
+  if (step.planned == 0) return step.plan;
+  in_flight_.push_back(std::move(step));
+  spare_.pop_back();
+  return in_flight_.back().plan;
 }
 
-void Scheduler::plan_decodes(StepPlan& plan, std::int32_t& rows_left, StepInFlight& step) {
+void Scheduler::plan_decodes(StepInFlight& step, std::int32_t& rows_left) {
   // Running sequences are never more than max_batch_tokens, so a row is left for each.
   for (std::size_t i = 0; i < running_.size(); ++i) {
     Sequence& sequence = *running_[i];
     if (!sequence.decoding() || sequence.size() >= sequence.final_size) continue;
-    if (blocks_for(sequence.cached + 1, options_.block_size) >
-        static_cast<std::int32_t>(sequence.blocks.size())) {
-      if (pool_.free() == 0 && !make_room(i, plan.step)) continue;
+    if (blocks_for(sequence.cached + 1, options_.block_size) > static_cast<std::int32_t>(sequence.blocks.size())) {
+      if (pool_.free() == 0 && !make_room(i, step.plan.step)) continue;
       sequence.blocks.push_back(*pool_.allocate());
     }
-    plan_rows(plan, sequence, 1, step);
+    plan_rows(step, sequence, 1);
     --rows_left;
   }
 }
 
-void Scheduler::plan_prefills(StepPlan& plan, std::int32_t& rows_left, StepInFlight& step) {
+void Scheduler::plan_prefills(StepInFlight& step, std::int32_t& rows_left) {
   for (Sequence* sequence : running_) {
     if (rows_left == 0) return;
-    if (sequence->planned_step == plan.step || sequence->decoding()) continue;
+    if (sequence->planned_step == step.plan.step || sequence->decoding()) continue;
     const std::int32_t rows = std::min(rows_left, sequence->size() - sequence->cached);
-    plan_rows(plan, *sequence, rows, step);
+    plan_rows(step, *sequence, rows);
     rows_left -= rows;
   }
 }
 
-void Scheduler::plan_newcomers(StepPlan& plan, std::int32_t& rows_left, StepInFlight& step) {
-  while (rows_left > 0 && !waiting_.empty() &&
-         running_.size() < static_cast<std::size_t>(options_.max_requests)) {
+void Scheduler::plan_newcomers(StepInFlight& step, std::int32_t& rows_left) {
+  while (rows_left > 0 && !waiting_.empty() && running_.size() < static_cast<std::size_t>(options_.max_requests)) {
     Sequence& sequence = **waiting_.begin();
     // A preempted one whose samples are in flight cannot name more than the last of them in a plan: it waits
     // for them.
@@ -238,7 +235,7 @@ void Scheduler::plan_newcomers(StepPlan& plan, std::int32_t& rows_left, StepInFl
     for (std::int32_t i = 0; i < needed; ++i)
       sequence.blocks.push_back(*pool_.allocate());
     const std::int32_t rows = std::min(rows_left, sequence.known());
-    plan_rows(plan, sequence, rows, step);
+    plan_rows(step, sequence, rows);
     rows_left -= rows;
   }
 }
@@ -259,21 +256,22 @@ void Scheduler::preempt(Sequence& sequence) {
   ++preemptions_;
 }
 
-void Scheduler::plan_rows(StepPlan& plan, Sequence& sequence, std::int32_t rows, StepInFlight& step) {
-  SequenceStep& planned = plan.sequences.emplace_back();
+void Scheduler::plan_rows(StepInFlight& step, Sequence& sequence, std::int32_t rows) {
+  if (step.planned == step.plan.sequences.size()) step.plan.sequences.emplace_back();
+  SequenceStep& planned = step.plan.sequences[step.planned++];
   planned.request = sequence.request;
   planned.start = sequence.cached;
   const std::int32_t end = sequence.cached + rows;
   planned.tokens.assign(sequence.tokens.begin() + std::min(sequence.cached, sequence.known()),
                         sequence.tokens.begin() + std::min(end, sequence.known()));
+  planned.tail.reset();
   if (end > sequence.known()) planned.tail = sequence.newest_sample;
-  planned.blocks.assign(sequence.blocks.begin(),
-                        sequence.blocks.begin() + blocks_for(end, options_.block_size));
+  planned.blocks.assign(sequence.blocks.begin(), sequence.blocks.begin() + blocks_for(end, options_.block_size));
   planned.sample = end == sequence.size();
   sequence.cached = end;
-  sequence.planned_step = plan.step;
+  sequence.planned_step = step.plan.step;
   if (!planned.sample) return;
-  sequence.newest_sample = {.step = plan.step, .slot = static_cast<std::int32_t>(step.samples.size())};
+  sequence.newest_sample = {.step = step.plan.step, .slot = static_cast<std::int32_t>(step.samples.size())};
   ++sequence.in_flight;
   step.samples.push_back({.sequence = &sequence, .arrival = sequence.arrival});
 }
@@ -283,34 +281,31 @@ void Scheduler::plan_rows(StepPlan& plan, Sequence& sequence, std::int32_t rows,
 
 Status Scheduler::commit(const StepPlan& plan, std::span<const TokenId> sampled) {
   if (plan.sequences.empty()) return {};
-  if (in_flight_.empty() || in_flight_.front().step != plan.step)
+  if (in_flight_.empty())
+    return fail(ErrorCode::failed_precondition, fmt::format("commit of step {}: no step is in flight", plan.step));
+  StepInFlight& step = in_flight_.front();
+  if (step.plan.step != plan.step)
     return fail(ErrorCode::failed_precondition,
-                in_flight_.empty() ? fmt::format("commit of step {}: no step is in flight", plan.step)
-                                   : fmt::format("commit of step {}: step {} comes first", plan.step,
-                                                 in_flight_.front().step));
-  if (sampled.size() != in_flight_.front().samples.size())
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("commit of step {}: {} sampled tokens, expected {}", plan.step, sampled.size(),
-                            in_flight_.front().samples.size()));
-  const std::vector<Sampling> samples = std::move(in_flight_.front().samples);
-  in_flight_.pop_front();
-  events_.reserve(events_.size() + samples.size());
-  for (std::size_t slot = 0; slot < samples.size(); ++slot) {
-    Sequence& sequence = *samples[slot].sequence;
-    if (sequence.arrival != samples[slot].arrival) continue;
+                fmt::format("commit of step {}: step {} comes first", plan.step, step.plan.step));
+  if (sampled.size() != step.samples.size())
+    return fail(ErrorCode::invalid_argument, fmt::format("commit of step {}: {} sampled tokens, expected {}", plan.step,
+                                                         sampled.size(), step.samples.size()));
+  events_.reserve(events_.size() + sampled.size());
+  for (std::size_t slot = 0; slot < sampled.size(); ++slot) {
+    Sequence& sequence = *step.samples[slot].sequence;
+    if (sequence.arrival != step.samples[slot].arrival) continue;
     sequence.tokens.push_back(sampled[slot]);
     --sequence.in_flight;
     if (!sequence.running) ++waiting_tokens_;
-    events_.push_back({.request = sequence.request, .tokens = {sampled[slot]}});
-    if (const FinishReason reason = finish_reason(sequence); reason != FinishReason::none)
-      end(sequence, reason);
+    events_.push_back({.request = sequence.request, .token = sampled[slot]});
+    if (const FinishReason reason = finish_reason(sequence); reason != FinishReason::none) end(sequence, reason);
   }
+  spare_.push_back(std::move(step));
+  in_flight_.pop_front();
   return {};
 }
 
-std::vector<SequenceEvent> Scheduler::take_events() {
-  return std::exchange(events_, {});
-}
+std::vector<SequenceEvent> Scheduler::take_events() { return std::exchange(events_, {}); }
 
 std::optional<SequenceView> Scheduler::find(RequestId request) const {
   const auto found = by_request_.find(request);
@@ -337,8 +332,6 @@ SchedulerStats Scheduler::stats() const {
           .preemptions = preemptions_};
 }
 
-bool Scheduler::idle() const noexcept {
-  return by_request_.empty() && in_flight_.empty() && events_.empty();
-}
+bool Scheduler::idle() const noexcept { return by_request_.empty() && in_flight_.empty() && events_.empty(); }
 
 }  // namespace weft::engine

@@ -1,13 +1,15 @@
-// Requests in, StepPlans out, sampled tokens in, events out. Pure: no clock, thread, device or I/O; the same
-// calls give the same plans. One thread at a time. A leader's loop:
+// Requests in, StepPlans out, sampled tokens in, events out. Pure: no clock, thread, device or I/O; the same calls give
+// the same plans. One thread at a time. A leader's loop:
 //
-//   WEFT_TRY(scheduler.add(request, now));                    // whenever one arrives
-//   const StepPlan plan = scheduler.plan(now);                // broadcast it, run it
-//   for (sequences with `sample`) sampled.push_back(sampler.sample(logits of its last row,
-//   scheduler.find(request))); WEFT_TRY(scheduler.commit(plan, sampled)); send(scheduler.take_events());
+//   WEFT_TRY(scheduler.add(request, now));            // whenever one arrives
+//   const StepPlan& plan = scheduler.plan(now);       // broadcast it, run it
+//   for (each of its sequences with `sample`)         // from the logits of its last row and scheduler.find(request)
+//     sampled.push_back(sampler.sample(...));
+//   WEFT_TRY(scheduler.commit(plan, sampled));
+//   send(scheduler.take_events());
 //
-// Several plans may be in flight, if they are run and committed in order: what is not known yet enters a plan
-// as SampledRef, and what ran past a sequence's end is discarded at its commit.
+// Several plans may be in flight, if they are run and committed in order: what is not known yet enters a plan as
+// SampledRef, and what ran past a sequence's end is discarded at its commit.
 #pragma once
 
 #include <cstdint>
@@ -37,11 +39,11 @@ struct SchedulerOptions {
   std::vector<TokenId> end_ids = {};     // the model's; a request's ignore_eos disarms them
 };
 
-// What happened to a request. Events of one request come in order, the one with a finish reason last and
-// exactly once.
+// What happened to a request: a new token, its end, or both. Events of one request come in order, the one with a finish
+// reason last and exactly once. No vector in here: to allocate 256 of them costs more than the rest of the step.
 struct SequenceEvent {
   RequestId request = 0;
-  std::vector<TokenId> tokens = {};          // new ones; an end id is among them
+  std::optional<TokenId> token = {};         // an end id counts
   FinishReason finish = FinishReason::none;  // none: it goes on
 };
 
@@ -54,16 +56,13 @@ struct SequenceView {
   std::int32_t choice = 0;
 
   // The index in prompt + generated of the token that comes next: the sampling counter.
-  std::int64_t position() const noexcept {
-    return static_cast<std::int64_t>(prompt.size() + generated.size());
-  }
+  std::int64_t position() const noexcept { return static_cast<std::int64_t>(prompt.size() + generated.size()); }
 };
 
 struct SchedulerStats {
   std::int32_t waiting = 0;
   std::int32_t running = 0;
-  std::int64_t pending_prefill_tokens =
-      0;  // known tokens still to be computed, preempted sequences' too; decodes not
+  std::int64_t pending_prefill_tokens = 0;  // known tokens still to be computed, preempted sequences' too; decodes not
   std::int32_t free_blocks = 0;
   double kv_usage = 0;           // share of the blocks in use, 0 to 1
   std::int64_t preemptions = 0;  // since the start
@@ -74,26 +73,25 @@ class Scheduler {
   // invalid_argument for options under which nothing could ever run.
   static Result<Scheduler> create(SchedulerOptions options);
 
-  // Takes a request in; its deadline counts from now_ms. Refuses what could never be answered: an empty
-  // prompt, one that fills the context, a negative or unknown token id, max_tokens < 1, more blocks than
-  // there are, an id that is here. Generation is clipped to the context. What is finished already by its
-  // `emitted` ends at once. Sampling parameters are not looked at: engine/sample/validate.h does that.
+  // Takes a request in; its deadline counts from now_ms. Refuses what could never be answered: an empty prompt, one that
+  // fills the context, a negative or unknown token id, max_tokens < 1, more blocks than there are, an id that is here.
+  // Generation is clipped to the context. What its `emitted` finishes already ends at once. Sampling parameters are not
+  // looked at: engine/sample/validate.h does that.
   Status add(Request request, std::int64_t now_ms);
 
-  // The client wants it no longer: it ends as cancelled, in whatever state. False for an unknown or ended
-  // one.
+  // The client wants it no longer: it ends as cancelled, in whatever state. False for an unknown or ended one.
   bool cancel(RequestId request) { return finish(request, FinishReason::cancelled); }
 
   // Ends a sequence for the caller's reason (a stop string was found, its logits are broken). As cancel().
   bool finish(RequestId request, FinishReason reason);
 
-  // The next step: expires deadlines, then a row for each decoding sequence, then prefill in chunks while
-  // there are rows left. Empty where nothing can run now; an empty plan need not be committed.
-  StepPlan plan(std::int64_t now_ms);
+  // The next step: expires deadlines, then a row for each decoding sequence, then prefill in chunks while there are rows
+  // left. Empty where nothing can run now; an empty plan need not be committed. The plan is valid until its commit, an
+  // empty one until the next call; then its memory is used again.
+  const StepPlan& plan(std::int64_t now_ms);
 
-  // The tokens sampled in a step, one for each of the plan's sequences with `sample`, in its order; those of
-  // sequences that have ended since are ignored. failed_precondition out of order, invalid_argument for
-  // another number of tokens.
+  // The tokens sampled in a step, one for each of the plan's sequences with `sample`, in its order; those of sequences
+  // that have ended since are ignored. failed_precondition out of order, invalid_argument for another number of tokens.
   Status commit(const StepPlan& plan, std::span<const TokenId> sampled);
 
   // All that happened since the last call: tokens, ends, cancellations, expiries.
@@ -113,8 +111,9 @@ class Scheduler {
     std::uint64_t arrival;  // differs from the sequence's where it has ended and its place has a new owner
   };
   struct StepInFlight {
-    std::int64_t step = 0;
-    std::vector<Sampling> samples = {};
+    StepPlan plan;
+    std::size_t planned = 0;  // of plan.sequences; what lies behind them while planning is memory of an older plan
+    std::vector<Sampling> samples;
   };
 
   explicit Scheduler(SchedulerOptions options);
@@ -128,12 +127,12 @@ class Scheduler {
   void leave_running(Sequence& sequence);
 
   void expire(std::int64_t now_ms);
-  void plan_decodes(StepPlan& plan, std::int32_t& rows_left, StepInFlight& step);
-  void plan_prefills(StepPlan& plan, std::int32_t& rows_left, StepInFlight& step);
-  void plan_newcomers(StepPlan& plan, std::int32_t& rows_left, StepInFlight& step);
+  void plan_decodes(StepInFlight& step, std::int32_t& rows_left);
+  void plan_prefills(StepInFlight& step, std::int32_t& rows_left);
+  void plan_newcomers(StepInFlight& step, std::int32_t& rows_left);
   bool make_room(std::size_t running_index, std::int64_t step);
   void preempt(Sequence& sequence);
-  void plan_rows(StepPlan& plan, Sequence& sequence, std::int32_t rows, StepInFlight& step);
+  void plan_rows(StepInFlight& step, Sequence& sequence, std::int32_t rows);
 
   SchedulerOptions options_;
   BlockPool pool_;
@@ -144,6 +143,7 @@ class Scheduler {
   std::vector<Sequence*> running_;                                          // in order of ServedBefore
   std::set<std::tuple<std::int64_t, std::uint64_t, Sequence*>> deadlines_;  // (deadline, arrival, who)
   std::deque<StepInFlight> in_flight_;
+  std::vector<StepInFlight> spare_;  // memory for the next plans
   std::vector<SequenceEvent> events_;
   std::uint64_t arrivals_ = 0;
   std::int64_t steps_ = 0;

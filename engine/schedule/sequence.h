@@ -28,10 +28,9 @@ struct Sequence {
   std::int32_t final_size = 0;  // tokens.size() at which it ends with FinishReason::length
 
   bool running = false;
-  std::int32_t cached =
-      0;  // positions whose keys and values are in the blocks, or will be by a step in flight
-  std::int32_t in_flight = 0;        // samples planned and not committed: the tokens that follow `tokens`
-  SampledRef newest_sample = {};     // the last of those
+  std::int32_t cached = 0;        // positions whose keys and values are in the blocks, or will be by a step in flight
+  std::int32_t in_flight = 0;     // samples planned and not committed: the tokens that follow `tokens`
+  SampledRef newest_sample = {};  // the last of those
   std::vector<BlockId> blocks = {};  // position p lies in blocks[p / block_size]
   std::int64_t planned_step = -1;    // the last plan that has rows of it
 

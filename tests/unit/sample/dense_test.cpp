@@ -25,6 +25,23 @@ TEST(ExpNotPositive, IsExactAtItsEnds) {
   EXPECT_EQ(exp_not_positive(-std::numeric_limits<double>::infinity()), 0.0);
 }
 
+TEST(ExpWeights, AreTheSameBitsInEveryVectorAndInNone) {
+  std::mt19937 random(4);
+  std::normal_distribution<float> normal(-60, 90);
+  std::vector<float> values(1003);
+  for (float& value : values) value = std::min(normal(random), 3.0f);
+  values[5] = -std::numeric_limits<float>::infinity();
+  const std::vector<double> wide(values.begin(), values.end());
+  std::vector<double> from_floats(values.size());
+  std::vector<double> from_doubles(values.size());
+  exp_weights(values, 3.0, 1 / 0.7, from_floats);
+  exp_weights(wide, 3.0, 1 / 0.7, from_doubles);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    ASSERT_EQ(from_floats[i], exp_not_positive((wide[i] - 3.0) * (1 / 0.7))) << values[i];
+    ASSERT_EQ(from_floats[i], from_doubles[i]);
+  }
+}
+
 TEST(LargestOf, FindsTheLargestAndAnyNanAtEveryPlace) {
   EXPECT_EQ(largest_of({}), -std::numeric_limits<float>::infinity());
   for (const std::size_t size : {1u, 2u, 15u, 16u, 17u, 100u}) {

@@ -21,9 +21,7 @@ FakeReplica::FakeReplica(const SchedulerOptions& options)
     : options_(options),
       cache_(static_cast<std::size_t>(options.blocks) * static_cast<std::size_t>(options.block_size)) {}
 
-void FakeReplica::expect(const Request& request) {
-  truth_[request.id] = request.prompt;
-}
+void FakeReplica::expect(const Request& request) { truth_[request.id] = request.prompt; }
 
 void FakeReplica::problem(const SequenceStep& sequence, const std::string& what) {
   problems_.push_back(fmt::format("step {} request {}: {}", last_step_, sequence.request, what));
@@ -33,8 +31,7 @@ std::vector<TokenId> FakeReplica::run(const StepPlan& plan) {
   if (plan.step <= last_step_) problems_.push_back(fmt::format("step {} after {}", plan.step, last_step_));
   last_step_ = plan.step;
   if (plan.rows() > options_.max_batch_tokens)
-    problems_.push_back(
-        fmt::format("step {}: {} rows, budget {}", plan.step, plan.rows(), options_.max_batch_tokens));
+    problems_.push_back(fmt::format("step {}: {} rows, budget {}", plan.step, plan.rows(), options_.max_batch_tokens));
   if (plan.sequences.size() > static_cast<std::size_t>(options_.max_requests))
     problems_.push_back(fmt::format("step {}: {} sequences", plan.step, plan.sequences.size()));
   std::set<RequestId> seen;
@@ -83,8 +80,7 @@ std::vector<TokenId> FakeReplica::inputs(const StepPlan& plan, const SequenceSte
   return tokens;
 }
 
-std::vector<TokenId> FakeReplica::write_and_read(const SequenceStep& sequence,
-                                                 const std::vector<TokenId>& tokens) {
+std::vector<TokenId> FakeReplica::write_and_read(const SequenceStep& sequence, const std::vector<TokenId>& tokens) {
   const auto cell = [&](std::int32_t position) -> Cell& {
     const BlockId block = sequence.blocks[static_cast<std::size_t>(position / options_.block_size)];
     return cache_[static_cast<std::size_t>(block * options_.block_size + position % options_.block_size)];
@@ -98,8 +94,7 @@ std::vector<TokenId> FakeReplica::write_and_read(const SequenceStep& sequence,
   for (std::int32_t p = 0; p < position; ++p) {
     const Cell& read = cell(p);
     if (read.request != sequence.request || read.position != p)
-      problem(sequence,
-              fmt::format("position {} reads request {}'s position {}", p, read.request, read.position));
+      problem(sequence, fmt::format("position {} reads request {}'s position {}", p, read.request, read.position));
     context.push_back(read.token);
   }
   return context;

@@ -50,8 +50,7 @@ class FakeReplica {
 
   SchedulerOptions options_;
   std::vector<Cell> cache_;
-  std::map<RequestId, std::vector<TokenId>>
-      truth_;  // prompt and all that the model generates, grown as needed
+  std::map<RequestId, std::vector<TokenId>> truth_;  // prompt and all that the model generates, grown as needed
   std::map<std::int64_t, std::vector<TokenId>> samples_;
   std::int64_t last_step_ = -1;
   std::vector<std::string> problems_;

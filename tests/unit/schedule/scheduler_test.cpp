@@ -34,8 +34,7 @@ Request request_of(RequestId id, int prompt_size, int max_tokens) {
 
 // A scheduler with its fake replica and all that came out, by request.
 struct Bench {
-  explicit Bench(SchedulerOptions options)
-      : scheduler(Scheduler::create(options).value()), replica(options) {}
+  explicit Bench(SchedulerOptions options) : scheduler(Scheduler::create(options).value()), replica(options) {}
 
   Status add(const Request& request) {
     replica.expect(request);
@@ -44,13 +43,12 @@ struct Bench {
   void take() {
     for (const SequenceEvent& event : scheduler.take_events()) {
       EXPECT_EQ(finish.count(event.request), 0u) << "an event after the end of request " << event.request;
-      auto& into = tokens[event.request];
-      into.insert(into.end(), event.tokens.begin(), event.tokens.end());
+      if (event.token) tokens[event.request].push_back(*event.token);
       if (event.finish != FinishReason::none) finish[event.request] = event.finish;
     }
   }
   StepPlan step() {
-    StepPlan plan = scheduler.plan(now_ms);
+    const StepPlan plan = scheduler.plan(now_ms);
     const std::vector<TokenId> sampled = replica.run(plan);
     EXPECT_TRUE(scheduler.commit(plan, sampled).has_value());
     EXPECT_THAT(replica.problems(), ElementsAre());
@@ -89,9 +87,8 @@ std::string refusal(Scheduler& scheduler, Request request) {
 }
 
 TEST(Scheduler, RefusesOptionsUnderWhichNothingCouldRun) {
-  for (const auto member :
-       {&SchedulerOptions::max_batch_tokens, &SchedulerOptions::max_requests, &SchedulerOptions::block_size,
-        &SchedulerOptions::blocks, &SchedulerOptions::max_context}) {
+  for (const auto member : {&SchedulerOptions::max_batch_tokens, &SchedulerOptions::max_requests,
+                            &SchedulerOptions::block_size, &SchedulerOptions::blocks, &SchedulerOptions::max_context}) {
     SchedulerOptions options = small();
     options.*member = 0;
     const auto made = Scheduler::create(options);
@@ -105,15 +102,12 @@ TEST(Scheduler, RefusesWhatCouldNeverBeAnswered) {
   options.vocabulary = fake_vocabulary;
   options.blocks = 8;
   Scheduler scheduler = Scheduler::create(options).value();
-  EXPECT_THAT(refusal(scheduler, request_of(1, 0, 4)),
-              HasSubstr("invalid_argument: request 1: prompt is empty"));
-  EXPECT_THAT(refusal(scheduler, request_of(1, 64, 4)),
-              HasSubstr("prompt of 64 tokens fills the context of 64"));
+  EXPECT_THAT(refusal(scheduler, request_of(1, 0, 4)), HasSubstr("invalid_argument: request 1: prompt is empty"));
+  EXPECT_THAT(refusal(scheduler, request_of(1, 64, 4)), HasSubstr("prompt of 64 tokens fills the context of 64"));
   EXPECT_THAT(refusal(scheduler, request_of(1, 4, 0)), HasSubstr("max_tokens is 0, expected at least 1"));
-  EXPECT_THAT(
-      refusal(scheduler, request_of(1, 30, 4)),
-      HasSubstr("resource_exhausted: request 1: prompt of 30 tokens and up to 4 generated need 9 blocks of 4 "
-                "tokens, the KV cache has 8"));
+  EXPECT_THAT(refusal(scheduler, request_of(1, 30, 4)),
+              HasSubstr("resource_exhausted: request 1: prompt of 30 tokens and up to 4 generated need 9 blocks of 4 "
+                        "tokens, the KV cache has 8"));
   EXPECT_EQ(refusal(scheduler, request_of(1, 30, 3)), "accepted") << "the last token needs no place";
   EXPECT_THAT(refusal(scheduler, request_of(1, 4, 4)), HasSubstr("already_exists"));
   for (const TokenId bad : {-1, fake_vocabulary}) {
@@ -249,8 +243,7 @@ TEST(Scheduler, ServesTheLargerPriorityFirstThenTheEarlierArrival) {
 
 // Two sequences that fit alone but not together: 6 blocks of 4, each grows to 5 blocks.
 struct Crowded : Bench {
-  Crowded()
-      : Bench({.max_batch_tokens = 16, .max_requests = 4, .block_size = 4, .blocks = 6, .max_context = 64}) {
+  Crowded() : Bench({.max_batch_tokens = 16, .max_requests = 4, .block_size = 4, .blocks = 6, .max_context = 64}) {
     EXPECT_TRUE(add(request_of(1, 4, 17)));
     EXPECT_TRUE(add(request_of(2, 4, 17)));
   }
@@ -266,8 +259,7 @@ TEST(Scheduler, PreemptsTheLatestWhenBlocksRunOutAndRecomputesTheSameTokens) {
   Crowded bench;
   bench.until_preempted();
   EXPECT_EQ(bench.scheduler.find(2)->generated.size(), bench.tokens[2].size());
-  EXPECT_EQ(bench.scheduler.stats().pending_prefill_tokens,
-            4 + static_cast<std::int64_t>(bench.tokens[2].size()));
+  EXPECT_EQ(bench.scheduler.stats().pending_prefill_tokens, 4 + static_cast<std::int64_t>(bench.tokens[2].size()));
   bench.drain();
   EXPECT_EQ(bench.tokens[1], fake_generation(prompt_of(4, 1), 17));
   EXPECT_EQ(bench.tokens[2], fake_generation(prompt_of(4, 2), 17));
@@ -444,8 +436,7 @@ TEST(Scheduler, RefusesCommitsOutOfOrderOrOfTheWrongSize) {
   const StepPlan second = bench.scheduler.plan(0);
   const std::vector<TokenId> one = {4};
   EXPECT_EQ(bench.scheduler.commit(second, one).error().message, "commit of step 1: step 0 comes first");
-  EXPECT_EQ(bench.scheduler.commit(first, {}).error().message,
-            "commit of step 0: 0 sampled tokens, expected 1");
+  EXPECT_EQ(bench.scheduler.commit(first, {}).error().message, "commit of step 0: 0 sampled tokens, expected 1");
   EXPECT_TRUE(bench.scheduler.commit(first, one));
   EXPECT_EQ(bench.scheduler.commit(first, one).error().code, ErrorCode::failed_precondition);
   EXPECT_TRUE(bench.scheduler.commit(second, one));
