@@ -31,6 +31,11 @@ std::string hexadecimal(const std::string& bytes) {
 
 // ---- the listener's thread ----
 
+void Supervisor::on_bound(wire::Listener& listener) {
+  bound_ = &listener;
+  store_service_.bind(listener);
+}
+
 Status Supervisor::on_open(const wire::Peer& peer) {
   if (peer.role != wire::ROLE_WORKER)
     return fail(ErrorCode::unimplemented, "this port is for workers; other roles are not in this version");
@@ -46,12 +51,12 @@ Status Supervisor::on_open(const wire::Peer& peer) {
 }
 
 void Supervisor::on_message(const wire::Peer& peer, const wire::Envelope& envelope) {
-  if (envelope.has_store_request()) return store_service_->handle(peer, envelope.store_request());
+  if (envelope.has_store_request()) return store_service_.on_request(peer, envelope.store_request());
   post([this, peer, envelope] { message(peer, envelope); });
 }
 
 void Supervisor::on_down(const wire::Peer& peer, const Error& why) {
-  store_service_->forget(peer.link);
+  store_service_.on_down(peer);
   post([this, peer, why] { link_down(peer, why); });
 }
 
@@ -110,7 +115,7 @@ void Supervisor::hello(Replica& replica, RankState& rank, const wire::Peer& peer
   if (rank.link != 0 || !replica.alive() || hello.rank() != rank.plan->rank) {
     log::warn("cluster", "{}: a Hello out of place (rank {}, pid {}) was turned away", rank.name, hello.rank(),
               hello.pid());
-    return listener_->close(peer.link, "this rank has joined already, or is not expected");
+    return bound_->close(peer.link, "this rank has joined already, or is not expected");
   }
   rank.link = peer.link;
   rank.heard = Clock::now();
@@ -120,7 +125,7 @@ void Supervisor::hello(Replica& replica, RankState& rank, const wire::Peer& peer
   log::debug("cluster", "{}: Hello from pid {} on {}; assigned", rank.name, hello.pid(), hello.host());
   wire::Envelope envelope;
   *envelope.mutable_assign() = assignment(replica, rank);
-  if (const Status sent = listener_->send(peer.link, std::move(envelope)); !sent)
+  if (const Status sent = bound_->send(peer.link, std::move(envelope)); !sent)
     suspect(replica, rank, Evidence::Kind::link_lost, annotate(sent.error(), rank.name));
 }
 
@@ -154,6 +159,7 @@ wire::Assign Supervisor::assignment(const Replica& replica, const RankState& ran
     assign.add_cpus(cpu);
   assign.set_threads(mine.threads);
   assign.set_address(mine.address);
+  assign.set_kv_memory(mine.kv_memory);
   return assign;
 }
 
@@ -230,7 +236,7 @@ Result<Settlement> Supervisor::settle(Deadline deadline) {
       fill(*envelope.mutable_settle()->mutable_group(), id, static_cast<std::int32_t>(i), names);
       const auto left = std::min<Duration>(deadline.left(), options_.config->timeouts.collective);
       envelope.mutable_settle()->set_timeout_ms(std::chrono::duration_cast<std::chrono::milliseconds>(left).count());
-      (void)listener_->send(members[i]->leader().link, std::move(envelope));  // a lost link is heard of by itself
+      (void)bound_->send(members[i]->leader().link, std::move(envelope));  // a lost link is heard of by itself
     }
     if (members.empty()) finish_settlement();
   });

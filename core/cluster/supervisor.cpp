@@ -40,7 +40,8 @@ Supervisor::Supervisor(ClusterOptions options, ClusterEvents& events)
       events_(events),
       config_toml_(print_config(*options_.config)),
       config_hash_(hash_config(*options_.config)),
-      local_store_(store_host_) {
+      local_store_(store_host_),
+      store_service_(store_host_) {
   for (const ReplicaPlan& plan : options_.plan->replicas) {
     Replica replica;
     replica.plan = &plan;
@@ -73,10 +74,10 @@ Status Supervisor::begin() {
   WEFT_ASSIGN(listener, wire::Listener::bind({.name = "head",
                                               .endpoint = "tcp://" + config.cluster.listen,
                                               .token = options_.run_directory->token(),
-                                              .limits = {.dead_after = config.timeouts.lease}},
+                                              .limits = {.dead_after = config.timeouts.lease},
+                                              .log = [](std::string text) { log::warn("head", "{}", text); }},
                                              *this));
   listener_ = std::move(listener);
-  store_service_ = std::make_unique<store::StoreService>(store_host_, *listener_);
   endpoint_ = listener_->endpoint();
   if (!config.cluster.advertise.empty())
     endpoint_ = "tcp://" + config.cluster.advertise + endpoint_.substr(endpoint_.rfind(':'));
@@ -385,7 +386,7 @@ void Supervisor::stop_all(Duration grace) {
       wire::Envelope envelope;
       envelope.mutable_stop()->set_reason("the head stops");
       envelope.mutable_stop()->set_grace_ms(std::chrono::duration_cast<std::chrono::milliseconds>(grace).count());
-      if (rank.link != 0) (void)listener_->send(rank.link, std::move(envelope));
+      if (rank.link != 0) (void)bound_->send(rank.link, std::move(envelope));
     }
   }
   kill_at_ = std::min(kill_at_, Deadline::in(grace).at());

@@ -36,6 +36,7 @@ class Supervisor final : public Cluster, private wire::ListenerHandler, private 
 
  private:
   // Listener's thread.
+  void on_bound(wire::Listener& listener) override;
   Status on_open(const wire::Peer& peer) override;
   void on_message(const wire::Peer& peer, const wire::Envelope& envelope) override;
   void on_down(const wire::Peer& peer, const Error& why) override;
@@ -77,11 +78,11 @@ class Supervisor final : public Cluster, private wire::ListenerHandler, private 
   ClusterEvents& events_;
   const std::string config_toml_;
   const std::string config_hash_;
-  store::StoreHost store_host_;    // any thread
-  store::LocalStore local_store_;  // any thread
-  std::string endpoint_;           // constant after begin()
-  std::unique_ptr<wire::Listener> listener_;
-  std::unique_ptr<store::StoreService> store_service_;  // listener's thread
+  store::StoreHost store_host_;        // any thread
+  store::LocalStore local_store_;      // any thread
+  store::StoreService store_service_;  // listener's thread
+  wire::Listener* bound_ = nullptr;    // to send by, from on_bound() on
+  std::string endpoint_;               // constant after begin()
 
   std::vector<Replica> replicas_;
   bool stopping_ = false;
@@ -102,6 +103,7 @@ class Supervisor final : public Cluster, private wire::ListenerHandler, private 
   bool gone_ = false;   // every process of every replica has ended
   bool ended_ = false;  // the thread is to return
   std::thread thread_;
+  std::unique_ptr<wire::Listener> listener_;  // last: its thread ends before what it uses
 };
 
 }  // namespace weft::cluster_detail

@@ -94,6 +94,19 @@ void share_cores(const Config& config, const Node& node, std::vector<RankPlan*>&
   }
 }
 
+// A share of the node's memory is split evenly over its ranks.
+void give_kv_memory(const Config& config, const Node& node, std::vector<RankPlan*>& ranks, Refusals& refusals) {
+  const MemoryAmount& amount = config.engine.kv_memory;
+  if (amount.share > 0 && node.memory == 0 && !ranks.empty())
+    refusals.add("engine.kv_memory is a share, but the memory of node {} is not known; give a size, as in \"512MiB\"",
+                 node.name);
+  for (RankPlan* rank : ranks)
+    rank->kv_memory =
+        amount.share > 0
+            ? static_cast<Bytes>(static_cast<double>(node.memory) * amount.share / static_cast<double>(ranks.size()))
+            : amount.bytes;
+}
+
 void check_devices(const Config& config, const Plan& plan, const Node& node, std::size_t ranks, Refusals& refusals) {
   const auto has = static_cast<std::size_t>(std::count_if(node.devices.begin(), node.devices.end(),
                                                           [&](const NodeDevice& d) { return d.kind == plan.device; }));
@@ -166,6 +179,7 @@ Result<Plan> make_plan(const Config& config, const ModelShape& shape, const Inve
       for (RankPlan& rank : replica.ranks)
         if (rank.node == node.name) ranks.push_back(&rank);
     share_cores(config, node, ranks, plan, refusals);
+    give_kv_memory(config, node, ranks, refusals);
     check_devices(config, plan, node, ranks.size(), refusals);
   }
   if (!refusals.none()) return fail(ErrorCode::invalid_argument, refusals.text());

@@ -22,6 +22,7 @@ struct RankPlan {
   std::string address;    // the node's
   std::vector<int> cpus;  // logical CPUs; empty: not bound (oversubscribed)
   std::int32_t threads = 1;
+  Bytes kv_memory = 0;           // of its KV cache
   std::int32_t first_layer = 0;  // [first_layer, last_layer)
   std::int32_t last_layer = 0;
 };

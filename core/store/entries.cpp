@@ -9,9 +9,7 @@ namespace {
 
 constexpr std::size_t retired_kept = 65'536;
 
-bool starts_with(std::string_view text, std::string_view prefix) {
-  return text.substr(0, prefix.size()) == prefix;
-}
+bool starts_with(std::string_view text, std::string_view prefix) { return text.substr(0, prefix.size()) == prefix; }
 
 }  // namespace
 
@@ -19,14 +17,14 @@ Status Entries::check_key(std::string_view key) const {
   if (key.empty()) return fail(ErrorCode::invalid_argument, "store: empty key");
   if (key.size() > limits_.key_bytes) {
     return fail(ErrorCode::invalid_argument,
-                fmt::format("store: key '{}...' has {} bytes, expected at most {}",
-                            to_printable(key.substr(0, 32)), key.size(), limits_.key_bytes));
+                fmt::format("store: key '{}...' has {} bytes, expected at most {}", to_printable(key.substr(0, 32)),
+                            key.size(), limits_.key_bytes));
   }
   const auto bad = std::find_if(key.begin(), key.end(), [](char c) { return c < 0x20 || c > 0x7e; });
   if (bad != key.end()) {
     return fail(ErrorCode::invalid_argument,
-                fmt::format("store: key '{}' has byte 0x{:02x} at {}, expected printable ASCII",
-                            to_printable(key), static_cast<unsigned char>(*bad), bad - key.begin()));
+                fmt::format("store: key '{}' has byte 0x{:02x} at {}, expected printable ASCII", to_printable(key),
+                            static_cast<unsigned char>(*bad), bad - key.begin()));
   }
   return {};
 }
@@ -39,24 +37,22 @@ const Entries::Entry* Entries::find(std::string_view key) const {
 Status Entries::put(std::string_view key, std::string_view value, std::uint64_t source) {
   WEFT_TRY(check_retired(key));
   if (value.size() > limits_.value_bytes) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("store: value of key '{}' has {} bytes, expected at most {}", key, value.size(),
-                            limits_.value_bytes));
+    return fail(ErrorCode::invalid_argument, fmt::format("store: value of key '{}' has {} bytes, expected at most {}",
+                                                         key, value.size(), limits_.value_bytes));
   }
   const auto found = entries_.find(key);
   const bool is_new = found == entries_.end();
   if (is_new && entries_.size() >= limits_.keys) {
-    return fail(
-        ErrorCode::resource_exhausted,
-        fmt::format("store: cannot set '{}': it holds {} keys, its limit; remove what is no longer needed",
-                    key, entries_.size()));
+    return fail(ErrorCode::resource_exhausted,
+                fmt::format("store: cannot set '{}': it holds {} keys, its limit; remove what is no longer needed", key,
+                            entries_.size()));
   }
   const std::size_t before = is_new ? 0 : key.size() + found->second.value.size();
   const std::size_t after = bytes_ - before + key.size() + value.size();
   if (after > limits_.total_bytes) {
     return fail(ErrorCode::resource_exhausted,
-                fmt::format("store: cannot set '{}' to {} bytes: it would hold {} bytes, its limit is {}",
-                            key, value.size(), after, limits_.total_bytes));
+                fmt::format("store: cannot set '{}' to {} bytes: it would hold {} bytes, its limit is {}", key,
+                            value.size(), after, limits_.total_bytes));
   }
   if (is_new) {
     entries_.emplace(std::string(key), Entry{.value = std::string(value), .source = source});
@@ -93,8 +89,8 @@ Result<std::vector<std::string>> Entries::keys_under(std::string_view prefix) co
     bytes += at->first.size();
     if (bytes > limits_.reply_bytes) {
       return fail(ErrorCode::resource_exhausted,
-                  fmt::format("store: the keys under '{}' have more than {} bytes; list a longer prefix",
-                              prefix, limits_.reply_bytes));
+                  fmt::format("store: the keys under '{}' have more than {} bytes; list a longer prefix", prefix,
+                              limits_.reply_bytes));
     }
     keys.push_back(at->first);
   }

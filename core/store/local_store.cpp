@@ -33,8 +33,7 @@ Result<wire::StoreReply> LocalStore::call(wire::StoreRequest request, Deadline d
     lock.unlock();
     host_.expire(Clock::now());
     lock.lock();
-    wake =
-        Clock::now() + std::chrono::milliseconds(1);  // the state's deadline is rounded up to a millisecond
+    wake = Clock::now() + std::chrono::milliseconds(1);  // the state's deadline is rounded up to a millisecond
   }
   if (answer->has_error()) return fail(wire::from_wire(answer->error()));
   return std::move(*answer);

@@ -27,8 +27,8 @@ Result<std::int64_t> parse_number(std::string_view key, const Entries::Entry& en
   const auto [stop, error] = std::from_chars(entry.value.data(), end, number);
   if (error == std::errc{} && stop == end) return number;
   return fail(ErrorCode::invalid_argument,
-              fmt::format("store: key '{}' (set by source {}) holds '{}', expected a 64-bit number", key,
-                          entry.source, to_printable(std::string_view(entry.value).substr(0, 32))));
+              fmt::format("store: key '{}' (set by source {}) holds '{}', expected a 64-bit number", key, entry.source,
+                          to_printable(std::string_view(entry.value).substr(0, 32))));
 }
 
 }  // namespace
@@ -107,11 +107,9 @@ wire::StoreReply with_value(std::string_view value) {
 
 }  // namespace
 
-Result<wire::StoreReply> StoreState::Implementation::execute(const wire::StoreRequest& request,
-                                                             std::uint64_t source) {
+Result<wire::StoreReply> StoreState::Implementation::execute(const wire::StoreRequest& request, std::uint64_t source) {
   if (request.keys_size() != 1) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("store: {} keys, expected one", request.keys_size()));
+    return fail(ErrorCode::invalid_argument, fmt::format("store: {} keys, expected one", request.keys_size()));
   }
   const std::string& key = request.keys(0);
   const bool list_all = request.kind() == Kind::LIST && key.empty();
@@ -120,22 +118,16 @@ Result<wire::StoreReply> StoreState::Implementation::execute(const wire::StoreRe
   }
   if (!list_all) WEFT_TRY(entries.check_key(key));
   switch (request.kind()) {
-    case Kind::SET:
-      WEFT_TRY(put(key, request.value(), source));
-      return wire::StoreReply{};
+    case Kind::SET: WEFT_TRY(put(key, request.value(), source)); return wire::StoreReply{};
     case Kind::GET: {
       const Entries::Entry* entry = entries.find(key);
       if (entry == nullptr) return fail(ErrorCode::not_found, fmt::format("store: no key '{}'", key));
       return with_value(entry->value);
     }
-    case Kind::ADD:
-      return add(request, source);
-    case Kind::COMPARE_AND_SET:
-      return compare_and_set(request, source);
-    case Kind::REMOVE:
-      return with_number(entries.erase(key) ? 1 : 0);
-    case Kind::REMOVE_PREFIX:
-      return with_number(entries.erase_prefix(key));
+    case Kind::ADD: return add(request, source);
+    case Kind::COMPARE_AND_SET: return compare_and_set(request, source);
+    case Kind::REMOVE: return with_number(entries.erase(key) ? 1 : 0);
+    case Kind::REMOVE_PREFIX: return with_number(entries.erase_prefix(key));
     case Kind::LIST: {
       WEFT_ASSIGN(keys, entries.keys_under(key));
       wire::StoreReply reply;
@@ -143,15 +135,13 @@ Result<wire::StoreReply> StoreState::Implementation::execute(const wire::StoreRe
         reply.add_values(std::move(one));
       return reply;
     }
-    default:
-      break;
+    default: break;
   }
-  return fail(ErrorCode::unimplemented, fmt::format("store: operation {} is unknown to this version",
-                                                    static_cast<int>(request.kind())));
+  return fail(ErrorCode::unimplemented,
+              fmt::format("store: operation {} is unknown to this version", static_cast<int>(request.kind())));
 }
 
-Result<wire::StoreReply> StoreState::Implementation::add(const wire::StoreRequest& request,
-                                                         std::uint64_t source) {
+Result<wire::StoreReply> StoreState::Implementation::add(const wire::StoreRequest& request, std::uint64_t source) {
   const std::string& key = request.keys(0);
   std::int64_t number = 0;
   if (const Entries::Entry* entry = entries.find(key)) {
@@ -172,8 +162,8 @@ Result<wire::StoreReply> StoreState::Implementation::compare_and_set(const wire:
   const std::string& key = request.keys(0);
   const Entries::Entry* entry = entries.find(key);
   if (entry == nullptr && request.has_expected()) {
-    return fail(ErrorCode::not_found, fmt::format("store: no key '{}', expected it to hold {} bytes", key,
-                                                  request.expected().size()));
+    return fail(ErrorCode::not_found,
+                fmt::format("store: no key '{}', expected it to hold {} bytes", key, request.expected().size()));
   }
   if (entry != nullptr && (!request.has_expected() || request.expected() != entry->value)) {
     return with_value(entry->value);
@@ -201,18 +191,17 @@ Status StoreState::Implementation::check_wait(const wire::StoreRequest& request)
   if (waits.size() >= limits.waits || wait_bytes + bytes > limits.wait_bytes) {
     return fail(
         ErrorCode::resource_exhausted,
-        fmt::format(
-            "store: cannot wait for {} keys ({} bytes): {} waits with {} bytes of keys are under way, the "
-            "limits are {} and {}",
-            request.keys_size(), bytes, waits.size(), wait_bytes, limits.waits, limits.wait_bytes),
+        fmt::format("store: cannot wait for {} keys ({} bytes): {} waits with {} bytes of keys are under way, the "
+                    "limits are {} and {}",
+                    request.keys_size(), bytes, waits.size(), wait_bytes, limits.waits, limits.wait_bytes),
         true);
   }
   return {};
 }
 
 // On success `reply` has been called or is kept.
-Status StoreState::Implementation::begin_wait(const wire::StoreRequest& request, std::uint64_t source,
-                                              Time now, Reply& reply) {
+Status StoreState::Implementation::begin_wait(const wire::StoreRequest& request, std::uint64_t source, Time now,
+                                              Reply& reply) {
   WEFT_TRY(check_wait(request));
   Wait wait{.source = source,
             .request = request.id(),
@@ -229,8 +218,7 @@ Status StoreState::Implementation::begin_wait(const wire::StoreRequest& request,
     return {};
   }
   if (request.timeout_ms() <= 0) return fail(missed(wait));
-  if (request.timeout_ms() < forever_ms)
-    wait.deadline = now + std::chrono::milliseconds(request.timeout_ms());
+  if (request.timeout_ms() < forever_ms) wait.deadline = now + std::chrono::milliseconds(request.timeout_ms());
   wait.reply = std::move(reply);
   const std::uint64_t id = ++last_wait;
   wait_bytes += wait.bytes;
@@ -313,10 +301,9 @@ Error StoreState::Implementation::missed(const Wait& wait) const {
     names += (count == 0 ? "'" : ", '") + key + "'";
     ++count;
   }
-  return Error{
-      .code = ErrorCode::deadline_exceeded,
-      .message = fmt::format("store: {} of {} keys did not come: {}", count, wait.keys.size(), names),
-      .retryable = true};
+  return Error{.code = ErrorCode::deadline_exceeded,
+               .message = fmt::format("store: {} of {} keys did not come: {}", count, wait.keys.size(), names),
+               .retryable = true};
 }
 
 StoreState::StoreState(StoreLimits limits) : implementation_(std::make_unique<Implementation>(limits)) {}
@@ -365,8 +352,8 @@ void StoreState::retire(std::string_view prefix, const std::string& why) {
   }
   for (const std::uint64_t id : ended) {
     const auto wait = implementation_->take(id);
-    wait.reply(reply_of(wait.request,
-                        fail(ErrorCode::aborted, fmt::format("store: '{}' is retired: {}", prefix, why))));
+    wait.reply(
+        reply_of(wait.request, fail(ErrorCode::aborted, fmt::format("store: '{}' is retired: {}", prefix, why))));
   }
 }
 
@@ -377,8 +364,6 @@ void StoreState::fail_waits(const Error& why) {
   }
 }
 
-std::size_t StoreState::size() const noexcept {
-  return implementation_->entries.size();
-}
+std::size_t StoreState::size() const noexcept { return implementation_->entries.size(); }
 
 }  // namespace weft::store

@@ -20,8 +20,7 @@ wire::StoreRequest request_for(Kind::Kind kind, std::string_view key) {
 
 Result<std::string> only_value(wire::StoreReply reply) {
   if (reply.values_size() == 1) return std::move(*reply.mutable_values(0));
-  return fail(ErrorCode::data_loss,
-              fmt::format("store: a reply with {} values, expected one", reply.values_size()));
+  return fail(ErrorCode::data_loss, fmt::format("store: a reply with {} values, expected one", reply.values_size()));
 }
 
 }  // namespace
@@ -34,22 +33,14 @@ std::int64_t milliseconds_left(Deadline deadline) noexcept {
 
 std::string describe(const wire::StoreRequest& request) {
   switch (request.kind()) {
-    case Kind::SET:
-      return fmt::format("set '{}'", request.keys(0));
-    case Kind::GET:
-      return fmt::format("get '{}'", request.keys(0));
-    case Kind::ADD:
-      return fmt::format("add to '{}'", request.keys(0));
-    case Kind::COMPARE_AND_SET:
-      return fmt::format("compare and set '{}'", request.keys(0));
-    case Kind::REMOVE:
-      return fmt::format("remove '{}'", request.keys(0));
-    case Kind::REMOVE_PREFIX:
-      return fmt::format("remove what begins with '{}'", request.keys(0));
-    case Kind::LIST:
-      return fmt::format("list '{}'", request.keys(0));
-    default:
-      return fmt::format("wait for '{}'", fmt::join(request.keys(), "', '"));
+    case Kind::SET: return fmt::format("set '{}'", request.keys(0));
+    case Kind::GET: return fmt::format("get '{}'", request.keys(0));
+    case Kind::ADD: return fmt::format("add to '{}'", request.keys(0));
+    case Kind::COMPARE_AND_SET: return fmt::format("compare and set '{}'", request.keys(0));
+    case Kind::REMOVE: return fmt::format("remove '{}'", request.keys(0));
+    case Kind::REMOVE_PREFIX: return fmt::format("remove what begins with '{}'", request.keys(0));
+    case Kind::LIST: return fmt::format("list '{}'", request.keys(0));
+    default: return fmt::format("wait for '{}'", fmt::join(request.keys(), "', '"));
   }
 }
 
@@ -86,8 +77,7 @@ Result<std::int64_t> StoreCalls::add(std::string_view key, std::int64_t delta, D
   return reply.number();
 }
 
-Result<std::string> StoreCalls::compare_and_set(std::string_view key,
-                                                std::optional<std::string_view> expected,
+Result<std::string> StoreCalls::compare_and_set(std::string_view key, std::optional<std::string_view> expected,
                                                 std::string_view desired, Deadline deadline) {
   auto request = request_for(Kind::COMPARE_AND_SET, key);
   request.set_value(desired.data(), desired.size());

@@ -13,8 +13,7 @@ std::uint64_t StoreHost::new_source() {
   return ++sources_;
 }
 
-void StoreHost::apply(const wire::StoreRequest& request, std::uint64_t source, Time now,
-                      StoreState::Reply reply) {
+void StoreHost::apply(const wire::StoreRequest& request, std::uint64_t source, Time now, StoreState::Reply reply) {
   const std::lock_guard lock(mutex_);
   if (!closed_) return state_.apply(request, source, now, std::move(reply));
   wire::StoreReply refusal;

@@ -26,16 +26,14 @@ std::size_t utf8_sequence(std::string_view text) noexcept {
   return overlong || surrogate || beyond ? 0 : length;
 }
 
-Status check_ids(const google::protobuf::RepeatedField<std::int32_t>& ids, std::string_view what,
-                 std::size_t limit) {
+Status check_ids(const google::protobuf::RepeatedField<std::int32_t>& ids, std::string_view what, std::size_t limit) {
   if (static_cast<std::size_t>(ids.size()) > limit) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("{}: {} ids, expected at most {}", what, ids.size(), limit));
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: {} ids, expected at most {}", what, ids.size(), limit));
   }
   const auto negative = std::find_if(ids.begin(), ids.end(), [](std::int32_t id) { return id < 0; });
   if (negative != ids.end()) {
-    return fail(ErrorCode::invalid_argument, fmt::format("{}: id {} at index {}, expected 0 or more", what,
-                                                         *negative, std::distance(ids.begin(), negative)));
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: id {} at index {}, expected 0 or more", what, *negative,
+                                                         std::distance(ids.begin(), negative)));
   }
   return {};
 }
@@ -56,9 +54,8 @@ Status check_sampling(const Sampling& sampling) {
   WEFT_TRY(check_range(sampling.frequency_penalty(), -any, any, "frequency_penalty"));
   WEFT_TRY(check_ids(sampling.bias_ids(), "bias_ids", max_bias_entries));
   if (sampling.bias_ids_size() != sampling.bias_values_size()) {
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("bias_values: {} values for {} bias_ids", sampling.bias_values_size(),
-                            sampling.bias_ids_size()));
+    return fail(ErrorCode::invalid_argument, fmt::format("bias_values: {} values for {} bias_ids",
+                                                         sampling.bias_values_size(), sampling.bias_ids_size()));
   }
   for (const float value : sampling.bias_values()) {
     if (std::isnan(value)) return fail(ErrorCode::invalid_argument, "bias_values: nan, expected a number");
@@ -67,33 +64,27 @@ Status check_sampling(const Sampling& sampling) {
 }
 
 Status check_submit(const Submit& submit) {
-  const auto invalid = [](std::string message) {
-    return fail(ErrorCode::invalid_argument, std::move(message));
-  };
+  const auto invalid = [](std::string message) { return fail(ErrorCode::invalid_argument, std::move(message)); };
   if (submit.request() == 0) return invalid("request: 0, expected an id");
-  const auto tokens =
-      static_cast<std::size_t>(submit.prompt_size()) + static_cast<std::size_t>(submit.emitted_size());
+  const auto tokens = static_cast<std::size_t>(submit.prompt_size()) + static_cast<std::size_t>(submit.emitted_size());
   if (tokens > max_prompt_tokens) {
-    return invalid(fmt::format("prompt: {} tokens with what is emitted, expected at most {}", tokens,
-                               max_prompt_tokens));
+    return invalid(
+        fmt::format("prompt: {} tokens with what is emitted, expected at most {}", tokens, max_prompt_tokens));
   }
   WEFT_TRY(check_ids(submit.prompt(), "prompt", max_prompt_tokens));
   WEFT_TRY(check_ids(submit.emitted(), "emitted", max_prompt_tokens));
   WEFT_TRY(check_ids(submit.stop_token_ids(), "stop_token_ids", max_stop_ids));
   if (submit.prompt_size() == 0) return invalid("prompt: no tokens, expected at least one");
   if (submit.choice() < 0) return invalid(fmt::format("choice: {}, expected 0 or more", submit.choice()));
-  if (submit.max_tokens() < 1)
-    return invalid(fmt::format("max_tokens: {}, expected 1 or more", submit.max_tokens()));
+  if (submit.max_tokens() < 1) return invalid(fmt::format("max_tokens: {}, expected 1 or more", submit.max_tokens()));
   if (submit.deadline_ms() < 0)
     return invalid(fmt::format("deadline_ms: {}, expected 0 or more", submit.deadline_ms()));
   if (static_cast<std::size_t>(submit.stop_strings_size()) > max_stop_strings) {
-    return invalid(
-        fmt::format("stop_strings: {}, expected at most {}", submit.stop_strings_size(), max_stop_strings));
+    return invalid(fmt::format("stop_strings: {}, expected at most {}", submit.stop_strings_size(), max_stop_strings));
   }
   for (const std::string& text : submit.stop_strings()) {
     if (text.empty() || text.size() > max_stop_string_bytes) {
-      return invalid(
-          fmt::format("stop_strings: {} bytes, expected 1 to {}", text.size(), max_stop_string_bytes));
+      return invalid(fmt::format("stop_strings: {} bytes, expected 1 to {}", text.size(), max_stop_string_bytes));
     }
   }
   return check_sampling(submit.sampling());
@@ -172,8 +163,7 @@ Submit to_wire(const Request& request) {
   submit.set_choice(request.choice);
   to_wire(request.sampling, *submit.mutable_sampling());
   submit.set_max_tokens(request.stop.max_tokens);
-  submit.mutable_stop_token_ids()->Add(request.stop.stop_token_ids.begin(),
-                                       request.stop.stop_token_ids.end());
+  submit.mutable_stop_token_ids()->Add(request.stop.stop_token_ids.begin(), request.stop.stop_token_ids.end());
   for (const std::string& text : request.stop.stop_strings)
     submit.add_stop_strings(to_utf8(text));
   submit.set_ignore_eos(request.stop.ignore_eos);
@@ -239,8 +229,8 @@ Result<RequestUpdate> from_wire(const RequestOutput& output) {
 
 Result<std::vector<RequestUpdate>> from_wire(const StepOutput& output) {
   if (static_cast<std::size_t>(output.outputs_size()) > max_outputs) {
-    return fail(ErrorCode::invalid_argument, fmt::format("step {}: {} outputs, expected at most {}",
-                                                         output.step(), output.outputs_size(), max_outputs));
+    return fail(ErrorCode::invalid_argument, fmt::format("step {}: {} outputs, expected at most {}", output.step(),
+                                                         output.outputs_size(), max_outputs));
   }
   std::vector<RequestUpdate> updates;
   updates.reserve(static_cast<std::size_t>(output.outputs_size()));

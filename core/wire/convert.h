@@ -39,11 +39,11 @@ Result<Request> from_wire(const Submit& submit);
 // What one step gave one request.
 struct RequestUpdate {
   RequestId request = 0;
-  std::vector<TokenId> tokens;  // new since the last update
+  std::vector<TokenId> tokens = {};  // new since the last update
   FinishReason finish_reason = FinishReason::none;
-  std::optional<Error> error;     // with finish_reason error
-  std::string matched_stop;       // the stop string that ended it
-  std::int32_t text_offset = -1;  // bytes of text before it; -1: none
+  std::optional<Error> error = {};  // with finish_reason error
+  std::string matched_stop = {};    // the stop string that ended it
+  std::int32_t text_offset = -1;    // bytes of text before it; -1: none
 };
 
 void add_update(const RequestUpdate& update, StepOutput& output);

@@ -30,8 +30,8 @@ struct LinkLimits {
   std::size_t max_message = 64u << 20;  // bytes of one envelope
   std::uint64_t window = 1024;          // messages on their way in each direction
   std::size_t max_queued = 65536;       // messages waiting for credit in a sender
-  Duration dead_after =
-      std::chrono::seconds(5);  // silence of the transport (ZeroMQ heartbeats) until a peer is down
+  // Silence of the transport (ZeroMQ heartbeats) until a peer is down; at least 100 ms.
+  Duration dead_after = std::chrono::seconds(5);
 };
 
 // Who is at the other end, as Open said and the token proved.
@@ -42,10 +42,15 @@ struct Peer {
   std::int64_t incarnation = 0;
 };
 
-// Called on the listener's own thread, one call at a time; must not block. May call send() and close().
+class Listener;
+
+// Called on the listener's own thread, one call at a time; must not block. May call send(), close() and post(). Outlives
+// its listener.
 class ListenerHandler {
  public:
   virtual ~ListenerHandler() = default;
+  // Called in bind(), on its caller's thread, before all else: where to send. Valid until the listener is destroyed.
+  virtual void on_bound(Listener& listener) { static_cast<void>(listener); }
   // A peer with a good token and version. An error refuses it: the peer is sent the error.
   virtual Status on_open(const Peer& peer) = 0;
   virtual void on_message(const Peer& peer, const Envelope& envelope) = 0;
@@ -56,33 +61,40 @@ class ListenerHandler {
 struct ListenOptions {
   std::string name;                            // of the thread and in logs: "head", "router-1"
   std::string endpoint = "tcp://127.0.0.1:0";  // port 0: any
-  std::string token;
-  LinkLimits limits;
+  std::string token;                           // what Open must bring; not empty
+  LinkLimits limits = {};
+  std::function<void(std::string)> log = {};  // warnings, at most some ten a second; on the link's thread
 };
 
 class Listener {
  public:
   // Binds and starts the thread. unavailable names the endpoint where it is taken.
   static Result<std::unique_ptr<Listener>> bind(ListenOptions options, ListenerHandler& handler);
-  virtual ~Listener() = default;  // sends Bye to all, joins the thread; no handler call afterwards
+  // Not from a handler. Flushes for at most a second, sends Bye to all, calls on_down (cancelled) for each link, joins
+  // the thread; no handler call afterwards.
+  virtual ~Listener() = default;
   // As bound, with the port: "tcp://127.0.0.1:40123".
   virtual const std::string& endpoint() const noexcept = 0;
-  // Any thread. `body` is an envelope whose body alone is set. not_found: no such link (any more).
+  // Any thread. `body` is an envelope whose body alone is set. not_found: no such link (any more). invalid_argument:
+  // larger than max_message. resource_exhausted: max_queued is passed; the link ends.
   virtual Status send(LinkId link, Envelope body) = 0;
-  // Any thread: ends the link; its on_down is called (code cancelled), with an optional last message sent
-  // before.
+  // Any thread: ends the link after what was sent before (what still waits for credit is dropped and logged); the
+  // peer hears Bye, on_down is called (code cancelled).
   virtual void close(LinkId link, const std::string& reason) = 0;
-  // Runs `task` on the listener's thread, after what is queued there; used for timers of what the thread
-  // owns.
+  // Any thread: runs `task` on the listener's thread, after what is queued there. Tasks that are not due when the
+  // listener is destroyed are dropped.
   virtual void post(std::function<void()> task) = 0;
+  virtual void post_at(Time at, std::function<void()> task) = 0;
 };
 
 // Called on the dialer's own thread, one call at a time; must not block.
 class DialerHandler {
  public:
   virtual ~DialerHandler() = default;
+  // May come before dial() has returned.
   virtual void on_message(const Envelope& envelope) = 0;
-  virtual void on_down(const Error& why) = 0;  // once; nothing can be sent from here on
+  // Once, unless the dialer is destroyed first; nothing can be sent from here on. cancelled: the listener said Bye.
+  virtual void on_down(const Error& why) = 0;
 };
 
 struct DialOptions {
@@ -92,7 +104,8 @@ struct DialOptions {
   Role role = ROLE_WORKER;
   std::int32_t rank = -1;
   std::int64_t incarnation = 0;
-  LinkLimits limits;
+  LinkLimits limits = {};
+  std::function<void(std::string)> log = {};  // as in ListenOptions
 };
 
 class Dialer {
@@ -100,8 +113,10 @@ class Dialer {
   // Returns once Opened has come. refused / permission_denied: the listener's own words; deadline_exceeded
   // names the endpoint.
   static Result<std::unique_ptr<Dialer>> dial(DialOptions options, DialerHandler& handler, Deadline deadline);
-  virtual ~Dialer() = default;             // sends Bye, flushes for at most a second, joins the thread
-  virtual Status send(Envelope body) = 0;  // any thread
+  // Not from a handler. Flushes for at most a second, sends Bye, joins the thread.
+  virtual ~Dialer() = default;
+  // Any thread. unavailable: the link is down; otherwise as Listener::send.
+  virtual Status send(Envelope body) = 0;
 };
 
 }  // namespace weft::wire

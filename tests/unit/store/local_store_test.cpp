@@ -63,8 +63,7 @@ TEST(LocalStore, ClosingTheHostEndsWaitsAndLaterCalls) {
 TEST(LocalStore, RetiringEndsAWaitOnAnotherThread) {
   StoreHost host;
   LocalStore store(host);
-  auto waiting =
-      std::async(std::launch::async, [&] { return store.wait({"group/tp/1/x"}, Deadline::never()); });
+  auto waiting = std::async(std::launch::async, [&] { return store.wait({"group/tp/1/x"}, Deadline::never()); });
   host.retire("group/tp/1/", "rank 1 exited");
   EXPECT_EQ(waiting.get().error().code, ErrorCode::aborted);
 }

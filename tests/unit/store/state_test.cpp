@@ -43,15 +43,14 @@ struct Asked {
 
   explicit Asked(StoreLimits limits = {}) : state(limits) {}
 
-  std::optional<wire::StoreReply> ask(const wire::StoreRequest& what, std::uint64_t source = 1,
-                                      Time now = start) {
+  std::optional<wire::StoreReply> ask(const wire::StoreRequest& what, std::uint64_t source = 1, Time now = start) {
     auto reply = std::make_shared<std::optional<wire::StoreReply>>();
     state.apply(what, source, now, [reply](wire::StoreReply answer) { *reply = std::move(answer); });
     return *reply;
   }
   // The place where the reply will be.
-  std::shared_ptr<std::optional<wire::StoreReply>> ask_later(const wire::StoreRequest& what,
-                                                             std::uint64_t source = 1, Time now = start) {
+  std::shared_ptr<std::optional<wire::StoreReply>> ask_later(const wire::StoreRequest& what, std::uint64_t source = 1,
+                                                             Time now = start) {
     auto reply = std::make_shared<std::optional<wire::StoreReply>>();
     state.apply(what, source, now, [reply](wire::StoreReply answer) {
       EXPECT_FALSE(reply->has_value()) << "two replies to one request";
@@ -104,8 +103,7 @@ TEST(Store, ComparesAndSets) {
   Asked asked;
   auto swap = request(Kind::COMPARE_AND_SET, {"k"}, "one");
   EXPECT_THAT(asked.ask(swap)->values(), ElementsAre("one"));
-  EXPECT_THAT(asked.ask(request(Kind::COMPARE_AND_SET, {"k"}, "two"))->values(), ElementsAre("one"))
-      << "it exists";
+  EXPECT_THAT(asked.ask(request(Kind::COMPARE_AND_SET, {"k"}, "two"))->values(), ElementsAre("one")) << "it exists";
   swap = request(Kind::COMPARE_AND_SET, {"k"}, "three");
   swap.set_expected("two");
   EXPECT_THAT(asked.ask(swap)->values(), ElementsAre("one"));
@@ -242,8 +240,7 @@ TEST(Store, KeepsItsLimitsAndSaysWhichOne) {
                           .waits = 2,
                           .wait_bytes = 10,
                           .reply_bytes = 20});
-  EXPECT_THAT(asked.error_of(request(Kind::SET, {"123456789"})).message,
-              HasSubstr("9 bytes, expected at most 8"));
+  EXPECT_THAT(asked.error_of(request(Kind::SET, {"123456789"})).message, HasSubstr("9 bytes, expected at most 8"));
   EXPECT_THAT(asked.error_of(request(Kind::SET, {"k"}, std::string(17, 'x'))).message, HasSubstr("17 bytes"));
   EXPECT_TRUE(asked.set("a", std::string(16, 'x')));
   EXPECT_TRUE(asked.set("b", std::string(16, 'x')));

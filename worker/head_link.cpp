@@ -1,0 +1,125 @@
+#include "worker/head_link.h"
+
+#include <pthread.h>
+
+#include "core/wire/convert.h"
+
+namespace weft::worker {
+
+Result<std::unique_ptr<HeadLink>> HeadLink::join(const Environment& environment, Deadline deadline) {
+  std::unique_ptr<HeadLink> link(new HeadLink());
+  link->store_ = std::make_unique<store::RemoteStore>(
+      [raw = link.get()](wire::Envelope body) { return raw->send(std::move(body)); });
+  WEFT_ASSIGN_CONTEXT(dialer,
+                      wire::Dialer::dial({.name = "head-link",
+                                          .endpoint = environment.head,
+                                          .token = environment.token,
+                                          .role = wire::ROLE_WORKER,
+                                          .rank = environment.rank,
+                                          .incarnation = environment.incarnation,
+                                          .log = [](std::string text) { log::warn("link", "{}", text); }},
+                                         *link, deadline),
+                      "head");
+  {
+    const std::lock_guard lock(link->mutex_);
+    link->dialer_ = std::move(dialer);
+  }
+  return link;
+}
+
+HeadLink::~HeadLink() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_beating_ = true;
+    listener_ = nullptr;
+  }
+  changed_.notify_all();
+  if (heartbeat_.joinable()) heartbeat_.join();
+  store_->fail({ErrorCode::unavailable, "the link to the head was closed"});
+  dialer_.reset();
+}
+
+Status HeadLink::send(wire::Envelope envelope) {
+  if (dialer_ == nullptr) return fail(ErrorCode::unavailable, "not joined");
+  return dialer_->send(std::move(envelope));
+}
+
+void HeadLink::phase(wire::Phase phase) {
+  {
+    const std::lock_guard lock(mutex_);
+    phase_ = phase.kind();
+  }
+  wire::Envelope envelope;
+  *envelope.mutable_phase() = std::move(phase);
+  (void)send(std::move(envelope));
+}
+
+void HeadLink::failure(const Error& error) {
+  wire::Envelope envelope;
+  *envelope.mutable_failure()->mutable_error() = wire::to_wire(error);
+  (void)send(std::move(envelope));
+}
+
+void HeadLink::start_heartbeat(Duration lease, const Progress& progress) {
+  heartbeat_ = std::thread([this, interval = lease / 3, &progress] { beat(interval, progress); });
+  (void)pthread_setname_np(heartbeat_.native_handle(), "heartbeat");
+}
+
+void HeadLink::beat(Duration interval, const Progress& progress) {
+  std::unique_lock lock(mutex_);
+  while (!stop_beating_ && !down_) {
+    wire::Envelope envelope;
+    envelope.mutable_heartbeat()->set_phase(phase_);
+    envelope.mutable_heartbeat()->set_step(progress.step.load(std::memory_order_relaxed));
+    envelope.mutable_heartbeat()->set_busy(progress.busy.load(std::memory_order_relaxed));
+    lock.unlock();
+    (void)send(std::move(envelope));
+    lock.lock();
+    changed_.wait_for(lock, interval, [&] { return stop_beating_ || down_.has_value(); });
+  }
+}
+
+void HeadLink::set_listener(std::function<void(std::optional<wire::Envelope>)> listener) {
+  const std::lock_guard lock(mutex_);
+  listener_ = std::move(listener);
+  for (auto& early : early_)
+    listener_(std::move(early));
+  early_.clear();
+}
+
+Result<wire::Assign> HeadLink::assignment(Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  if (!changed_.wait_until(lock, deadline.at(), [&] { return assign_ || down_; }))
+    return fail(ErrorCode::deadline_exceeded, "the head has not answered Hello with an Assign");
+  if (!assign_) return fail(annotate(*down_, "head"));
+  return *assign_;
+}
+
+void HeadLink::on_message(const wire::Envelope& envelope) {
+  if (store_->handle(envelope)) return;
+  const std::lock_guard lock(mutex_);
+  if (envelope.has_assign()) {
+    assign_ = envelope.assign();
+    changed_.notify_all();
+  } else if (envelope.has_stop() || envelope.has_settle() || envelope.has_drain()) {
+    if (listener_)
+      listener_(envelope);
+    else
+      early_.emplace_back(envelope);
+  } else {
+    log::warn("link", "a message of kind {} from the head was dropped", static_cast<int>(envelope.body_case()));
+  }
+}
+
+void HeadLink::on_down(const Error& why) {
+  store_->fail(annotate(why, "head"));
+  const std::lock_guard lock(mutex_);
+  down_ = why;
+  if (listener_)
+    listener_(std::nullopt);
+  else
+    early_.emplace_back(std::nullopt);
+  changed_.notify_all();
+}
+
+}  // namespace weft::worker
