@@ -1,6 +1,7 @@
 // Memory of devices that compute in host memory.
 #pragma once
 
+#include <cstring>
 #include <new>
 #include <stdexcept>
 #include <unordered_map>
@@ -59,6 +60,14 @@ Status copy_from_buffer(void* host, Buffer from, Bytes bytes);
 
 // Bytes of memory in this machine; 0: unknown.
 Bytes physical_memory() noexcept;
+
+// Element `index` of an array that may lie at any address, as tensors in a mapped file may.
+template <class T>
+T load_unaligned(const void* data, std::int64_t index) noexcept {
+  T value;
+  std::memcpy(&value, static_cast<const std::byte*>(data) + index * static_cast<std::int64_t>(sizeof(T)), sizeof(T));
+  return value;
+}
 
 // Runs what may allocate; no exception comes out.
 template <class Function>

@@ -10,9 +10,9 @@ namespace weft {
 
 float load_element(const void* data, DType type, std::int64_t index) noexcept {
   switch (type) {
-    case DType::f16: return to_f32(static_cast<const f16*>(data)[index]);
-    case DType::bf16: return to_f32(static_cast<const bf16*>(data)[index]);
-    default: return static_cast<const float*>(data)[index];
+    case DType::f16: return to_f32(load_unaligned<f16>(data, index));
+    case DType::bf16: return to_f32(load_unaligned<bf16>(data, index));
+    default: return load_unaligned<float>(data, index);
   }
 }
 

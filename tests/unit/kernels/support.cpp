@@ -5,6 +5,7 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "kernels/cpu/cpu_device.h"
 #include "kernels/reference/reference_device.h"
 
 namespace weft::testing {
@@ -171,7 +172,9 @@ std::vector<float> rope_table(std::int32_t positions, std::int32_t rotary_dim) {
 }
 
 std::vector<DeviceCase> all_devices() {
-  return {{"reference", [] { return make_reference_device(); }}};
+  return {{"reference", [] { return make_reference_device(); }},
+          {"cpu", [] { return make_cpu_device({.threads = 1}); }},
+          {"cpu_3_threads", [] { return make_cpu_device({.threads = 3}); }}};
 }
 
 }  // namespace weft::testing
