@@ -71,10 +71,17 @@ Result<std::vector<T>> read_table(const PluginFile& file, std::uint64_t offset, 
 Status check_segments(const PluginFile& file, const Header& header) {
   if (header.e_phentsize != sizeof(Segment)) return refused("its program headers have an unknown size; damaged");
   WEFT_ASSIGN(segments, read_table<Segment>(file, header.e_phoff, header.e_phnum, "program header table"));
-  for (const Segment& segment : segments)
+  bool loads = false;
+  bool links = false;
+  for (const Segment& segment : segments) {
+    loads = loads || segment.p_type == PT_LOAD;
+    links = links || segment.p_type == PT_DYNAMIC;
     if (segment.p_type == PT_LOAD &&
         (segment.p_offset > file.size() || segment.p_filesz > file.size() - segment.p_offset))
       return truncated("loadable segment", file);
+  }
+  if (!loads || !links || header.e_phnum == PN_XNUM)
+    return refused("its program headers name nothing to load and to link; damaged, build or copy it again");
   return {};
 }
 
