@@ -58,9 +58,8 @@ Status add_configured(const OrderedJson& setting, std::optional<ChatTemplate>& c
     return {};
   }
   if (!setting.is_array())
-    return fail(
-        ErrorCode::invalid_argument,
-        fmt::format("found a {}, expected a string or a list of name and template", setting.type_name()));
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("found a {}, expected a string or a list of name and template", setting.type_name()));
   for (const OrderedJson& entry : setting) {
     if (!entry.is_object() || !entry.contains("name") || !entry.contains("template") ||
         !entry.at("template").is_string())
@@ -92,9 +91,7 @@ Result<std::string> ChatFormat::render(const OrderedJson& messages, const Ordere
 
 Result<std::optional<ChatFormat>> load_chat_format(const std::string& model_directory,
                                                    const std::optional<std::string>& file) {
-  const auto path = [&](const char* name) {
-    return (std::filesystem::path(model_directory) / name).string();
-  };
+  const auto path = [&](const char* name) { return (std::filesystem::path(model_directory) / name).string(); };
   std::error_code ignored;
   WEFT_ASSIGN(config, read_object(path("tokenizer_config.json")));
   std::optional<ChatTemplate> chat;

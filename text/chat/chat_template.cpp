@@ -1,13 +1,32 @@
 #include "text/chat/chat_template.h"
 
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "text/chat/interpreter.h"
+#include "text/chat/parser.h"
+
 namespace weft::text {
 
-Result<ChatTemplate> ChatTemplate::compile(std::string_view) {
-  return fail(ErrorCode::unimplemented, "chat templates are not in this version");
+Result<ChatTemplate> ChatTemplate::compile(std::string_view source) {
+  WEFT_ASSIGN(program, jinja::parse(source));
+  ChatTemplate made;
+  made.program_ = std::move(program);
+  return made;
 }
 
-Result<std::string> ChatTemplate::render(const OrderedJson&, const RenderLimits&) const {
-  return fail(ErrorCode::unimplemented, "chat templates are not in this version");
+Result<std::string> ChatTemplate::render(const OrderedJson& variables, const RenderLimits& limits) const {
+  if (!variables.is_object())
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("chat template: its variables are a {}, expected an object", variables.type_name()));
+  jinja::Interpreter interpreter(*program_, variables, limits);
+  try {
+    return interpreter.run();
+  } catch (const jinja::Fault& error) {
+    return fail(error.code, fmt::format("chat template, {}: {}", jinja::position(*program_, interpreter.failed_at()),
+                                        error.message));
+  }
 }
 
 }  // namespace weft::text

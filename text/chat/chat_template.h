@@ -23,7 +23,7 @@ struct Program;
 }
 
 struct RenderLimits {
-  std::uint64_t steps = 20'000'000;  // one a node that is evaluated, and one for each 16 bytes that are made
+  std::uint64_t steps = 20'000'000;           // one a node that is evaluated, and one for each 16 bytes that are made
   std::size_t output_bytes = 16u << 20;       // of the result, and of any string on the way
   int depth = 100;                            // macros within macros
   std::optional<std::tm> now = std::nullopt;  // local time, for strftime_now; absent: the clock's
@@ -41,21 +41,22 @@ class ChatTemplate {
   Result<std::string> render(const OrderedJson& variables, const RenderLimits& limits = {}) const;
 
  private:
+  ChatTemplate() = default;
   std::shared_ptr<const jinja::Program> program_;  // shared by the copies; never changed
 };
 
 // A model's template(s) and the special tokens that they name. Immutable, any thread.
 struct ChatFormat {
   ChatTemplate chat_template;
-  std::optional<ChatTemplate> tool_template;  // the one named "tool_use", taken where a request has tools
+  std::optional<ChatTemplate> tool_template =
+      std::nullopt;                                    // the one named "tool_use", taken where a request has tools
   OrderedJson special_tokens = OrderedJson::object();  // bos_token, eos_token, ...: strings
 
   // `messages` is an array of {"role", "content", ...}; `tools` an array or null; `more` an object of further
   // variables (a request's chat_template_kwargs), which win. The text has its special tokens: encode it
   // without adding any.
-  Result<std::string> render(const OrderedJson& messages, const OrderedJson& tools,
-                             bool add_generation_prompt, const OrderedJson& more = OrderedJson::object(),
-                             const RenderLimits& limits = {}) const;
+  Result<std::string> render(const OrderedJson& messages, const OrderedJson& tools, bool add_generation_prompt,
+                             const OrderedJson& more = OrderedJson::object(), const RenderLimits& limits = {}) const;
 };
 
 // The template in `file` where one is given, else the directory's chat_template.jinja, else

@@ -13,8 +13,7 @@ std::shared_ptr<const Tokenizer> load(const std::string& below) {
   return tokenizer ? *tokenizer : nullptr;
 }
 
-std::string stream(const std::shared_ptr<const Tokenizer>& tokenizer, const std::vector<TokenId>& ids,
-                   bool skip) {
+std::string stream(const std::shared_ptr<const Tokenizer>& tokenizer, const std::vector<TokenId>& ids, bool skip) {
   Detokenizer detokenizer(tokenizer, skip);
   std::string text;
   for (const TokenId id : ids)
@@ -52,8 +51,7 @@ TEST_P(GreedyGolden, PromptsEncodeAndAnswersDecode) {
   for (const auto& example : shared_json(golden).at("cases")) {
     if (example.contains("prompt")) {
       // A rendered chat brings its own special tokens.
-      const auto encoded =
-          tokenizer->encode(example.at("prompt").get<std::string>(), !example.contains("messages"));
+      const auto encoded = tokenizer->encode(example.at("prompt").get<std::string>(), !example.contains("messages"));
       ASSERT_TRUE(encoded) << encoded.error().message;
       EXPECT_EQ(*encoded, example.at("prompt_ids").get<std::vector<TokenId>>());
     }
@@ -65,8 +63,7 @@ TEST_P(GreedyGolden, PromptsEncodeAndAnswersDecode) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shared, GreedyGolden,
-                         testing::Values("weft-tiny", "weft-tiny-moe", "minimind2-small", "stories15M",
-                                         "stories260K"));
+                         testing::Values("weft-tiny", "weft-tiny-moe", "minimind2-small", "stories15M", "stories260K"));
 
 }  // namespace
 }  // namespace weft::text

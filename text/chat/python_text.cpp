@@ -1,0 +1,223 @@
+#include "text/chat/python_text.h"
+
+#include <utf8proc.h>
+
+#include <algorithm>
+
+namespace weft::text::jinja {
+namespace {
+
+bool strips(char32_t c, const std::optional<std::string_view>& characters) {
+  if (!characters) return is_python_space(c);
+  for (std::size_t at = 0; at < characters->size();) {
+    const CodePoint wanted = code_point_at(*characters, at);
+    if (wanted.value == c) return true;
+    at += wanted.length;
+  }
+  return false;
+}
+
+char32_t to_upper(char32_t c) { return static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c))); }
+char32_t to_lower(char32_t c) { return static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))); }
+
+void append_upper(std::string& out, char32_t c) {
+  if (c == 0xDF)
+    out.append("SS");
+  else
+    append_utf8(out, to_upper(c));
+}
+
+void append_lower(std::string& out, char32_t c) {
+  if (c == 0x130)
+    out.append("i\xCC\x87");
+  else
+    append_utf8(out, to_lower(c));
+}
+
+template <class Append>
+std::string mapped(std::string_view text, Append append) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    const auto [c, length] = code_point_at(text, at);
+    append(out, c);
+    at += length;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string_view strip_left(std::string_view text, std::optional<std::string_view> characters) {
+  while (!text.empty()) {
+    const auto [c, length] = code_point_at(text, 0);
+    if (!strips(c, characters)) break;
+    text.remove_prefix(length);
+  }
+  return text;
+}
+
+std::string_view strip_right(std::string_view text, std::optional<std::string_view> characters) {
+  while (!text.empty()) {
+    const std::size_t last = previous_character(text, text.size());
+    if (!strips(code_point_at(text, last).value, characters)) break;
+    text = text.substr(0, last);
+  }
+  return text;
+}
+
+std::vector<std::string_view> split(std::string_view text, std::optional<std::string_view> separator,
+                                    std::int64_t limit) {
+  std::vector<std::string_view> parts;
+  const auto full = [&] { return limit >= 0 && static_cast<std::int64_t>(parts.size()) >= limit; };
+  if (separator) {
+    for (std::size_t found = text.find(*separator); found != std::string_view::npos && !full();
+         found = text.find(*separator)) {
+      parts.push_back(text.substr(0, found));
+      text.remove_prefix(found + separator->size());
+    }
+    parts.push_back(text);
+    return parts;
+  }
+  for (text = strip_left(text); !text.empty(); text = strip_left(text)) {
+    if (full()) {
+      parts.push_back(strip_right(text));
+      break;
+    }
+    std::size_t end = 0;
+    while (end < text.size() && !is_python_space(code_point_at(text, end).value))
+      end += code_point_at(text, end).length;
+    parts.push_back(text.substr(0, end));
+    text.remove_prefix(end);
+  }
+  return parts;
+}
+
+std::vector<std::string_view> split_from_right(std::string_view text, std::optional<std::string_view> separator,
+                                               std::int64_t limit) {
+  std::vector<std::string_view> parts;
+  const auto full = [&] { return limit >= 0 && static_cast<std::int64_t>(parts.size()) >= limit; };
+  if (separator) {
+    for (std::size_t found = text.rfind(*separator); found != std::string_view::npos && !full();
+         found = text.rfind(*separator)) {
+      parts.push_back(text.substr(found + separator->size()));
+      text = text.substr(0, found);
+    }
+    parts.push_back(text);
+  } else {
+    for (text = strip_right(text); !text.empty(); text = strip_right(text)) {
+      if (full()) {
+        parts.push_back(strip_left(text));
+        break;
+      }
+      std::size_t begin = text.size();
+      while (begin > 0 && !is_python_space(code_point_at(text, previous_character(text, begin)).value))
+        begin = previous_character(text, begin);
+      parts.push_back(text.substr(begin));
+      text = text.substr(0, begin);
+    }
+  }
+  std::reverse(parts.begin(), parts.end());
+  return parts;
+}
+
+std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends) {
+  std::vector<std::string_view> lines;
+  std::size_t begin = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto [c, length] = code_point_at(text, at);
+    const bool ends = (c >= 0x0A && c <= 0x0D) || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 || c == 0x2029;
+    std::size_t next = at + length;
+    if (ends) {
+      if (c == '\r' && next < text.size() && text[next] == '\n') ++next;
+      lines.push_back(text.substr(begin, (keep_ends ? next : at) - begin));
+      begin = next;
+    }
+    at = next;
+  }
+  if (begin < text.size()) lines.push_back(text.substr(begin));
+  return lines;
+}
+
+std::string replace(std::string_view text, std::string_view from, std::string_view to, std::int64_t limit) {
+  std::string out;
+  if (from.empty()) {  // between all characters, and at both ends
+    for (std::size_t at = 0;;) {
+      if (limit != 0) out.append(to);
+      if (limit > 0) --limit;
+      if (at == text.size()) return out;
+      const std::size_t length = code_point_at(text, at).length;
+      out.append(text.substr(at, length));
+      at += length;
+    }
+  }
+  std::size_t at = 0;
+  for (std::size_t found = text.find(from); found != std::string_view::npos && limit != 0;
+       found = text.find(from, at), --limit) {
+    out.append(text.substr(at, found - at)).append(to);
+    at = found + from.size();
+  }
+  return out.append(text.substr(at));
+}
+
+std::string upper(std::string_view text) { return mapped(text, append_upper); }
+std::string lower(std::string_view text) { return mapped(text, append_lower); }
+
+std::string title(std::string_view text) {
+  bool in_word = false;
+  return mapped(text, [&](std::string& out, char32_t c) {
+    in_word ? append_lower(out, c) : append_upper(out, c);
+    in_word = is_letter(c);
+  });
+}
+
+std::string capitalize(std::string_view text) {
+  bool first = true;
+  return mapped(text, [&](std::string& out, char32_t c) {
+    first ? append_upper(out, c) : append_lower(out, c);
+    first = false;
+  });
+}
+
+std::size_t character_offset(std::string_view text, std::int64_t index) {
+  std::size_t at = 0;
+  for (; index > 0 && at < text.size(); --index)
+    at += code_point_at(text, at).length;
+  return at;
+}
+
+Slice resolve_slice(std::optional<std::int64_t> start, std::optional<std::int64_t> stop, std::int64_t step,
+                    std::int64_t length) {
+  const std::int64_t lowest = step < 0 ? -1 : 0;
+  const std::int64_t highest = step < 0 ? length - 1 : length;
+  const auto clamp = [&](std::optional<std::int64_t> bound, std::int64_t otherwise) {
+    if (!bound) return otherwise;
+    return std::clamp(*bound < 0 ? std::max(*bound, -length - 1) + length : *bound, lowest, highest);
+  };
+  const std::int64_t first = clamp(start, step < 0 ? highest : lowest);
+  const std::int64_t last = clamp(stop, step < 0 ? lowest : highest);
+  Slice slice{.start = first, .step = step, .count = 0};
+  if (step > 0 && first < last) slice.count = (last - first - 1) / step + 1;
+  if (step < 0 && first > last) slice.count = step == INT64_MIN ? 1 : (first - last - 1) / -step + 1;
+  return slice;
+}
+
+std::string slice_text(std::string_view text, std::optional<std::int64_t> start, std::optional<std::int64_t> stop,
+                       std::int64_t step) {
+  const Slice slice = resolve_slice(start, stop, step, static_cast<std::int64_t>(count_characters(text)));
+  if (slice.count == 0) return {};
+  if (step == 1) {
+    const std::size_t begin = character_offset(text, slice.start);
+    return std::string(text.substr(begin, character_offset(text.substr(begin), slice.count)));
+  }
+  const std::u32string characters = to_utf32(text);
+  std::string out;
+  std::int64_t at = slice.start;
+  for (std::int64_t i = 0; i < slice.count; ++i) {
+    append_utf8(out, characters[static_cast<std::size_t>(at)]);
+    if (i + 1 < slice.count) at += step;
+  }
+  return out;
+}
+
+}  // namespace weft::text::jinja
