@@ -21,6 +21,8 @@ class ConfigReader {
   // Null where the key is absent or its value is null.
   const nlohmann::json* find(std::string_view key) const;
 
+  bool has(std::string_view key) const { return object_.contains(key); }  // null counts
+
   // A whole number in [low, high]. Required; the second form takes `fallback` for an absent or null key.
   std::int32_t size(std::string_view key, std::int32_t high, std::int32_t low = 1);
   std::int32_t size_or(std::string_view key, std::int32_t fallback, std::int32_t high, std::int32_t low = 1);

@@ -15,37 +15,9 @@ constexpr std::int32_t max_head_dim = 1 << 12;
 constexpr std::int32_t max_vocabulary = 1 << 24;
 constexpr std::int32_t max_positions = 1 << 27;
 
-RopeSpec::Scaling read_scaling(ConfigReader& rope, std::string_view key) {
-  const std::string type = rope.text_or(key, "default");
-  if (type == "default") return RopeSpec::Scaling::none;
-  if (type == "linear") return RopeSpec::Scaling::linear;
-  if (type == "llama3") return RopeSpec::Scaling::llama3;
-  rope.problem(key, rope.find(key), "default, linear or llama3");
-  return RopeSpec::Scaling::none;
-}
-
-void read_scaling_values(ConfigReader& rope, std::int32_t context, RopeSpec& spec) {
-  if (spec.scaling == RopeSpec::Scaling::none) return;
-  spec.factor = rope.number("factor", 1, 1e6);
-  if (spec.scaling != RopeSpec::Scaling::llama3) return;
-  spec.low_frequency_factor = rope.number("low_freq_factor", 1e-3, 1e6);
-  spec.high_frequency_factor = rope.number("high_freq_factor", 1e-3, 1e6);
-  spec.original_context = rope.size_or("original_max_position_embeddings", context, max_positions);
-  if (spec.high_frequency_factor <= spec.low_frequency_factor)
-    rope.problem("high_freq_factor", rope.find("high_freq_factor"),
-                 fmt::format("more than low_freq_factor, {}", spec.low_frequency_factor));
-}
-
-void set_dimensions(ConfigReader& reader, const ModelShape& shape, double share, RopeSpec& spec) {
-  spec.dimensions = static_cast<std::int32_t>(shape.head_dim * share);
-  if (spec.dimensions < 2 || spec.dimensions % 2 != 0)
-    reader.problem(fmt::format("rope turns {} of a head's {} elements, expected an even number from 2",
-                               spec.dimensions, shape.head_dim));
-}
-
 }  // namespace
 
-void read_sizes(ConfigReader& reader, ModelConfig& config, bool tied_by_default) {
+void read_sizes(ConfigReader& reader, ModelConfig& config, FamilyDefaults defaults) {
   ModelShape& shape = config.shape;
   shape.layers = reader.size("num_hidden_layers", max_layers);
   shape.hidden = reader.size("hidden_size", max_width);
@@ -56,17 +28,18 @@ void read_sizes(ConfigReader& reader, ModelConfig& config, bool tied_by_default)
   shape.max_context = reader.size("max_position_embeddings", max_positions);
   if (reader.find("head_dim") != nullptr) {
     shape.head_dim = reader.size("head_dim", max_head_dim);
+  } else if (defaults.head_dim != 0) {
+    shape.head_dim = defaults.head_dim;
   } else {
     shape.head_dim = shape.hidden / shape.query_heads;
     if (shape.hidden % shape.query_heads != 0)
-      reader.problem(
-          "hidden_size", reader.find("hidden_size"),
-          fmt::format("a multiple of num_attention_heads, {} (there is no head_dim)", shape.query_heads));
+      reader.problem("hidden_size", reader.find("hidden_size"),
+                     fmt::format("a multiple of num_attention_heads, {} (there is no head_dim)", shape.query_heads));
   }
   if (shape.query_heads % shape.kv_heads != 0)
     reader.problem("num_attention_heads", reader.find("num_attention_heads"),
                    fmt::format("a multiple of num_key_value_heads, {}", shape.kv_heads));
-  shape.tied_embeddings = reader.flag_or("tie_word_embeddings", tied_by_default);
+  shape.tied_embeddings = reader.flag_or("tie_word_embeddings", defaults.tied_embeddings);
 
   DecoderSpec& decoder = config.decoder;
   decoder.norm.epsilon = reader.number_or("rms_norm_eps", 1e-6, 0, 1);
@@ -74,8 +47,8 @@ void read_sizes(ConfigReader& reader, ModelConfig& config, bool tied_by_default)
   decoder.layers.assign(static_cast<std::size_t>(shape.layers), LayerSpec{});
 }
 
-Activation read_activation(ConfigReader& reader, std::string_view key) {
-  const std::string name = reader.text_or(key, "silu");
+Activation read_activation(ConfigReader& reader, std::string_view key, std::string fallback) {
+  const std::string name = reader.text_or(key, std::move(fallback));
   if (name == "silu" || name == "swish") return Activation::silu;
   if (name == "gelu") return Activation::gelu;
   if (name == "gelu_pytorch_tanh" || name == "gelu_new") return Activation::gelu_tanh;
@@ -83,29 +56,32 @@ Activation read_activation(ConfigReader& reader, std::string_view key) {
   return Activation::silu;
 }
 
-void read_rope(ConfigReader& reader, ModelConfig& config, double default_theta) {
-  RopeSpec spec;
-  const auto* parameters = reader.find("rope_parameters");  // transformers 5: everything in here
-  const auto* scaling = reader.find("rope_scaling");        // transformers 4: all but theta
-  const auto* object = parameters != nullptr ? parameters : scaling;
-  if (object != nullptr && !object->is_object()) {
-    reader.problem(parameters != nullptr ? "rope_parameters" : "rope_scaling", object, "an object");
-    return;
+std::vector<bool> sliding_layers(ConfigReader& reader, const ModelShape& shape) {
+  std::vector<bool> sliding;
+  const auto* types = reader.find("layer_types");
+  if (types == nullptr) return sliding;
+  const std::string expected = fmt::format("a list of {} times full_attention or sliding_attention", shape.layers);
+  if (!types->is_array() || types->size() != static_cast<std::size_t>(shape.layers)) {
+    reader.problem("layer_types", types, expected);
+    return sliding;
   }
-  const double outer_theta = reader.number_or("rope_theta", default_theta, 1, 1e12);
-  const double outer_share = reader.number_or("partial_rotary_factor", 1, 0, 1);
-  if (object == nullptr) {
-    spec.theta = outer_theta;
-    set_dimensions(reader, config.shape, outer_share, spec);
-  } else {
-    ConfigReader rope(*object, reader.label());
-    spec.theta = rope.number_or("rope_theta", outer_theta, 1, 1e12);
-    spec.scaling = read_scaling(rope, rope.find("rope_type") == nullptr ? "type" : "rope_type");
-    read_scaling_values(rope, config.shape.max_context, spec);
-    set_dimensions(rope, config.shape, rope.number_or("partial_rotary_factor", outer_share, 0, 1), spec);
-    reader.take_problems(rope, parameters != nullptr ? "rope_parameters" : "rope_scaling");
+  for (const auto& type : *types) {
+    if (type != "full_attention" && type != "sliding_attention") reader.problem("layer_types", &type, expected);
+    sliding.push_back(type == "sliding_attention");
   }
-  config.decoder.ropes = {spec};
+  return sliding;
+}
+
+void read_qwen_windows(ConfigReader& reader, ModelConfig& config) {
+  const bool used = reader.flag_or("use_sliding_window", false);
+  std::vector<bool> sliding = sliding_layers(reader, config.shape);
+  if (!used || (reader.has("sliding_window") && reader.find("sliding_window") == nullptr)) return;
+  const std::int32_t window = reader.size_or("sliding_window", 4096, INT32_MAX);
+  const std::int32_t first = reader.size_or("max_window_layers", 28, INT32_MAX, 0);
+  for (std::size_t i = 0; i < config.decoder.layers.size(); ++i) {
+    const bool slides = sliding.empty() ? static_cast<std::int32_t>(i) >= first : sliding[i];
+    if (slides) config.decoder.layers[i].window = window;
+  }
 }
 
 TensorNames llama_tensor_names() {

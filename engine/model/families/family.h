@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/model/config_reader.h"
 #include "engine/model/model_config.h"
@@ -19,17 +20,41 @@ struct Family {
 
 std::span<const Family> families() noexcept;
 
+void describe_gemma3(ConfigReader& reader, ModelConfig& config);
 void describe_llama(ConfigReader& reader, ModelConfig& config);
+void describe_mistral(ConfigReader& reader, ModelConfig& config);
+void describe_phi3(ConfigReader& reader, ModelConfig& config);
+void describe_qwen2(ConfigReader& reader, ModelConfig& config);
+void describe_qwen3(ConfigReader& reader, ModelConfig& config);
 
-// What the families have in common. Each reads keys that all of them spell the same way.
+// What the families have in common.
 
-// Sizes of the transformer, tied embeddings (with the family's default), norm epsilon and attention scale.
-void read_sizes(ConfigReader& reader, ModelConfig& config, bool tied_by_default);
+// transformers' defaults for keys that a config.json may leave out.
+struct FamilyDefaults {
+  bool tied_embeddings = false;
+  std::int32_t head_dim = 0;  // 0: hidden_size / num_attention_heads
+};
+
+// Sizes of the transformer, tied embeddings, norm epsilon and an attention scale of 1 / sqrt(head_dim).
+void read_sizes(ConfigReader& reader, ModelConfig& config, FamilyDefaults defaults = {});
 // "silu" and so on, under the family's key.
-Activation read_activation(ConfigReader& reader, std::string_view key);
-// Rope from `rope_parameters` (transformers 5) or `rope_theta` and `rope_scaling` (transformers 4), the same
-// in every layer.
-void read_rope(ConfigReader& reader, ModelConfig& config, double default_theta);
+Activation read_activation(ConfigReader& reader, std::string_view key, std::string fallback = "silu");
+
+struct RopeKeys {
+  const nlohmann::json* object = nullptr;  // where scaling, and in transformers 5 theta, are; null: none
+  std::string_view name;                   // of `object`, for messages
+  std::string_view theta = "rope_theta";   // key of the base outside `object` (transformers 4)
+  double default_theta = 10000;
+};
+RopeSpec read_rope(ConfigReader& reader, const ModelShape& shape, const RopeKeys& keys);
+// One rope for all layers, from `rope_parameters` (transformers 5) or `rope_theta` and `rope_scaling` (transformers 4).
+void read_one_rope(ConfigReader& reader, ModelConfig& config, double default_theta);
+
+// `layer_types`, one flag a layer: whether its attention has a window. Empty where the key is absent.
+std::vector<bool> sliding_layers(ConfigReader& reader, const ModelShape& shape);
+// Qwen 2 and 3: windows only under `use_sliding_window`, from layer `max_window_layers` on.
+void read_qwen_windows(ConfigReader& reader, ModelConfig& config);
+
 // The names that Llama gave its tensors and that most families kept.
 TensorNames llama_tensor_names();
 

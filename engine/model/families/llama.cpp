@@ -5,8 +5,8 @@
 namespace weft::engine {
 
 void describe_llama(ConfigReader& reader, ModelConfig& config) {
-  read_sizes(reader, config, false);
-  read_rope(reader, config, 10000);
+  read_sizes(reader, config);
+  read_one_rope(reader, config, 10000);
   config.decoder.activation = read_activation(reader, "hidden_act");
   const bool attention_bias = reader.flag_or("attention_bias", false);
   config.decoder.qkv_bias = attention_bias;

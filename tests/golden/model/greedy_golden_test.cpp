@@ -64,7 +64,8 @@ TEST_P(SharedModel, GeneratesTheGoldenIds) {
 
 INSTANTIATE_TEST_SUITE_P(Greedy, SharedModel,
                          ::testing::Combine(::testing::Values("stories260K", "stories15M", "minimind2-small",
-                                                              "tiny-llama3", "weft-tiny"),
+                                                              "tiny-gemma3", "tiny-mistral", "tiny-phi3", "tiny-qwen2",
+                                                              "tiny-qwen3", "tiny-llama3", "weft-tiny"),
                                             ::testing::Values(Layout{1, 1}, Layout{2, 1}, Layout{4, 1}, Layout{2, 2})),
                          [](const auto& test) {
                            std::string name = std::get<0>(test.param) + "_" + name_of(std::get<1>(test.param));

@@ -59,11 +59,14 @@ TEST_P(SharedLogits, AreThoseOfTransformersAtEveryPosition) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Golden, SharedLogits, ::testing::Values("stories260K", "tiny-llama3"), [](const auto& test) {
-  std::string name = test.param;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Golden, SharedLogits,
+                         ::testing::Values("stories260K", "tiny-llama3", "tiny-gemma3", "tiny-mistral", "tiny-phi3",
+                                           "tiny-qwen2", "tiny-qwen3"),
+                         [](const auto& test) {
+                           std::string name = test.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace weft::test
