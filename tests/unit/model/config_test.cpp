@@ -1,0 +1,246 @@
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "engine/model/decoder_spec.h"
+#include "engine/model/model_config.h"
+#include "tests/support/safetensors_writer.h"
+#include "tests/support/temporary_directory.h"
+#include "tests/unit/model/tiny_model.h"
+
+namespace weft::engine {
+namespace {
+
+using nlohmann::json;
+using test::TemporaryDirectory;
+using test::tiny_config;
+
+ModelConfig parsed(const json& config, const json* generation = nullptr) {
+  const auto result = parse_model_config(config, generation);
+  EXPECT_TRUE(result) << result.error().message;
+  return result ? *result : ModelConfig{};
+}
+
+void expect_refused(const json& config, const std::string& part, ErrorCode code = ErrorCode::invalid_argument) {
+  const auto result = parse_model_config(config, nullptr);
+  ASSERT_FALSE(result) << part;
+  EXPECT_EQ(result.error().message.rfind("model: config.json: ", 0), 0u) << result.error().message;
+  EXPECT_NE(result.error().message.find(part), std::string::npos) << result.error().message;
+  EXPECT_EQ(result.error().code, code);
+}
+
+json without(json config, const char* key) {
+  config.erase(key);
+  return config;
+}
+
+TEST(ModelConfig, ReadsTheSizesOfALlama) {
+  const ModelConfig config = parsed(tiny_config());
+  EXPECT_EQ(config.shape.architecture, "LlamaForCausalLM");
+  EXPECT_EQ(config.shape.hidden, 20);
+  EXPECT_EQ(config.shape.intermediate, 17);
+  EXPECT_EQ(config.shape.layers, 3);
+  EXPECT_EQ(config.shape.query_heads, 6);
+  EXPECT_EQ(config.shape.kv_heads, 3);
+  EXPECT_EQ(config.shape.head_dim, 8);
+  EXPECT_EQ(config.shape.vocabulary, 31);
+  EXPECT_EQ(config.shape.max_context, 64);
+  EXPECT_EQ(config.shape.dtype, DType::f32);
+  EXPECT_FALSE(config.shape.tied_embeddings);
+  EXPECT_EQ(config.end_ids, (std::vector<TokenId>{2}));
+  EXPECT_EQ(config.bos_id, 1);
+}
+
+TEST(ModelConfig, BothLayoutsOfTransformersSayTheSame) {
+  json scaling = {{"rope_type", "llama3"},
+                  {"factor", 8.0},
+                  {"low_freq_factor", 1.0},
+                  {"high_freq_factor", 4.0},
+                  {"original_max_position_embeddings", 32}};
+  json four =
+      without(without(tiny_config({{"torch_dtype", "bfloat16"}, {"rope_theta", 5e5}}), "rope_parameters"), "dtype");
+  four["rope_scaling"] = scaling;
+  scaling["rope_theta"] = 5e5;
+  const json five = tiny_config({{"dtype", "bfloat16"}, {"rope_parameters", scaling}});
+  for (const json& layout : {four, five}) {
+    const ModelConfig config = parsed(layout);
+    EXPECT_EQ(config.shape.dtype, DType::bf16);
+    ASSERT_EQ(config.decoder.ropes.size(), 1u);
+    const RopeSpec& rope = config.decoder.ropes[0];
+    EXPECT_EQ(rope.theta, 5e5);
+    EXPECT_EQ(rope.scaling, RopeSpec::Scaling::llama3);
+    EXPECT_EQ(rope.factor, 8);
+    EXPECT_EQ(rope.original_context, 32);
+    EXPECT_EQ(rope.dimensions, 8);
+  }
+  four["rope_scaling"] = nullptr;
+  EXPECT_EQ(parsed(four).decoder.ropes[0].scaling, RopeSpec::Scaling::none);
+}
+
+TEST(ModelConfig, MissingHeadSizesFollowFromTheOthers) {
+  json config = without(tiny_config({{"hidden_size", 24}, {"num_key_value_heads", nullptr}}), "head_dim");
+  EXPECT_EQ(parsed(config).shape.head_dim, 4);
+  EXPECT_EQ(parsed(config).shape.kv_heads, 6);
+  config["hidden_size"] = 25;
+  expect_refused(config, "'hidden_size' is 25, expected a multiple of num_attention_heads, 6 (there is no head_dim)");
+}
+
+TEST(ModelConfig, EndIdsAreThoseOfBothFilesTogether) {
+  const json generation = {{"eos_token_id", {5, 2}}, {"do_sample", true},        {"temperature", 0.7}, {"top_k", 20},
+                           {"top_p", 0.9},           {"repetition_penalty", 1.1}};
+  const ModelConfig config = parsed(tiny_config({{"eos_token_id", {7, 2}}, {"bos_token_id", nullptr}}), &generation);
+  EXPECT_EQ(config.end_ids, (std::vector<TokenId>{2, 5, 7}));
+  EXPECT_FALSE(config.bos_id);
+  EXPECT_EQ(config.generation.do_sample, true);
+  EXPECT_EQ(config.generation.temperature, 0.7);
+  EXPECT_EQ(config.generation.top_k, 20);
+  EXPECT_EQ(config.generation.top_p, 0.9);
+  EXPECT_EQ(config.generation.repetition_penalty, 1.1);
+  EXPECT_FALSE(config.generation.min_p);
+}
+
+TEST(ModelConfig, WrongGenerationDefaultsAreNamedWithTheirFile) {
+  for (const json& generation :
+       {json{{"temperature", -1}}, json{{"top_p", 2}}, json{{"top_k", 1.5}}, json{{"do_sample", "yes"}},
+        json{{"eos_token_id", 31}}, json{{"eos_token_id", {-1}}}}) {
+    const auto result = parse_model_config(tiny_config(), &generation);
+    ASSERT_FALSE(result) << generation.dump();
+    EXPECT_EQ(result.error().message.rfind("model: generation_config.json: '", 0), 0u) << result.error().message;
+  }
+}
+
+TEST(ModelConfig, SizesThatCannotBeNameKeyFoundAndExpected) {
+  expect_refused(without(tiny_config(), "hidden_size"), "'hidden_size' is missing, expected a whole number from 1 to");
+  expect_refused(tiny_config({{"hidden_size", nullptr}}), "'hidden_size' is null, expected a whole number");
+  expect_refused(tiny_config({{"hidden_size", -4}}), "'hidden_size' is -4, expected");
+  expect_refused(tiny_config({{"num_hidden_layers", 0}}), "'num_hidden_layers' is 0, expected");
+  expect_refused(tiny_config({{"vocab_size", 1e18}}), "'vocab_size' is 1e+18, expected");
+  expect_refused(tiny_config({{"vocab_size", 18446744073709551615u}}),
+                 "'vocab_size' is 18446744073709551615, expected");
+  expect_refused(tiny_config({{"head_dim", "eight"}}), "'head_dim' is 'eight', expected");
+  expect_refused(tiny_config({{"intermediate_size", {1, 2}}}), "'intermediate_size' is a list, expected");
+  expect_refused(tiny_config({{"num_key_value_heads", 4}}), "'num_attention_heads' is 6, expected a multiple of");
+  expect_refused(tiny_config({{"rms_norm_eps", "small"}}), "'rms_norm_eps' is 'small', expected a number");
+  expect_refused(tiny_config({{"attention_bias", 1}}), "'attention_bias' is 1, expected true or false");
+  expect_refused(tiny_config({{"dtype", "int8"}}), "'dtype' is 'int8', expected float32, float16 or bfloat16");
+  expect_refused(tiny_config({{"hidden_act", "relu"}}), "'hidden_act' is 'relu', expected silu");
+  expect_refused(tiny_config({{"eos_token_id", 31}}), "'eos_token_id' is 31, expected ids below the vocabulary's 31");
+  expect_refused(tiny_config({{"bos_token_id", "x"}}), "'bos_token_id' is 'x'");
+  expect_refused(tiny_config({{"quantization_config", {{"bits", 4}}}}),
+                 "quantised checkpoints are not in this version");
+}
+
+TEST(ModelConfig, EveryProblemIsNamedAtOnce) {
+  expect_refused(tiny_config({{"hidden_size", 0}, {"vocab_size", -1}}), "; 'vocab_size' is -1");
+}
+
+TEST(ModelConfig, WrongRopesAreNamed) {
+  const auto rope = [](const json& value) { return tiny_config({{"rope_parameters", value}}); };
+  expect_refused(rope({{"rope_type", "yarn"}}),
+                 "rope_parameters: 'rope_type' is 'yarn', expected default, linear or llama3");
+  expect_refused(rope({{"rope_type", "linear"}}), "rope_parameters: 'factor' is missing");
+  expect_refused(rope({{"rope_theta", 0}}), "rope_parameters: 'rope_theta' is 0");
+  expect_refused(rope({{"partial_rotary_factor", 0.4}}), "rope turns 3 of a head's 8 elements");
+  expect_refused(rope({{"full_attention", {{"rope_theta", 1.0}}}}), "one rope for all layers");
+  expect_refused(rope("default"), "'rope_parameters' is 'default', expected an object");
+}
+
+TEST(ModelConfig, AnUnknownArchitectureListsTheKnown) {
+  expect_refused(tiny_config({{"architectures", {"MambaForCausalLM"}}}),
+                 "unknown architecture 'MambaForCausalLM'; this version knows Gemma3ForCausalLM, LlamaForCausalLM, "
+                 "MistralForCausalLM, Phi3ForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM",
+                 ErrorCode::unimplemented);
+  for (const json& none : {json(nullptr), json::array(), json("LlamaForCausalLM"), json{3}})
+    expect_refused(tiny_config({{"architectures", none}}), "no 'architectures'");
+}
+
+TEST(ModelConfig, AbsentAndNullWindowsOfMistralDiffer) {
+  const auto window = [](const json& changes) { return parsed(tiny_config(changes)).decoder.layers[2].window; };
+  EXPECT_EQ(window({{"architectures", {"MistralForCausalLM"}}}), 4096);
+  EXPECT_EQ(window({{"architectures", {"MistralForCausalLM"}}, {"sliding_window", nullptr}}), 0);
+  EXPECT_EQ(window({{"architectures", {"MistralForCausalLM"}}, {"sliding_window", 16}}), 16);
+  EXPECT_EQ(window({{"architectures", {"Qwen2ForCausalLM"}}, {"sliding_window", 16}}), 0);
+  expect_refused(tiny_config({{"architectures", {"Qwen2ForCausalLM"}}, {"layer_types", {"full_attention"}}}),
+                 "'layer_types' is a list, expected a list of 3 times");
+}
+
+TEST(DecoderSpec, WhatTheForwardPassLacksIsNamedAndNothingIsIgnored) {
+  const DecoderSpec known = parsed(tiny_config()).decoder;
+  EXPECT_TRUE(unsupported_features(known).empty());
+  const auto lacks = [&](auto change) {
+    DecoderSpec spec = known;
+    change(spec);
+    return unsupported_features(spec).size() == 1;
+  };
+  EXPECT_TRUE(lacks([](DecoderSpec& spec) { spec.experts = ExpertsSpec{.count = 4}; }));
+  EXPECT_TRUE(lacks([](DecoderSpec& spec) { spec.layers[1].experts = true; }));
+  EXPECT_TRUE(lacks([](DecoderSpec& spec) { spec.norm.kind = NormKind::layer; }));
+  EXPECT_TRUE(lacks([](DecoderSpec& spec) { spec.qk_norm = QkNorm::full; }));
+  EXPECT_TRUE(lacks([](DecoderSpec& spec) { spec.names.attention_norm.clear(); }));
+  EXPECT_TRUE(lacks([](DecoderSpec& spec) { spec.gated_mlp = false; }));
+  EXPECT_TRUE(lacks([](DecoderSpec& spec) { spec.residual_scale = 0.5; }));
+}
+
+TEST(ModelDirectory, AConfigThatDisagreesWithTheTensorsNamesBothShapes) {
+  const TemporaryDirectory directory;
+  write_tiny_model(directory, tiny_config());
+  ASSERT_TRUE(read_model_config(directory.path()));
+  directory.write("config.json", tiny_config({{"intermediate_size", 18}}).dump());
+  const auto wrong = read_model_config(directory.path());
+  ASSERT_FALSE(wrong);
+  EXPECT_NE(wrong.error().message.find("weights: model.safetensors: tensor 'model.layers.0.mlp.down_proj.weight': "
+                                       "shape [20, 17], expected [20, 18]"),
+            std::string::npos)
+      << wrong.error().message;
+  EXPECT_NE(wrong.error().message.find("... and 4 more like it"), std::string::npos) << wrong.error().message;
+}
+
+TEST(ModelDirectory, MissingAndExtraTensorsAreNamed) {
+  const TemporaryDirectory directory;
+  write_tiny_model(directory, tiny_config({{"attention_bias", true}, {"num_hidden_layers", 1}}));
+  directory.write("config.json", tiny_config({{"num_hidden_layers", 1}}).dump());
+  const auto extra = read_model_config(directory.path());
+  ASSERT_FALSE(extra);
+  EXPECT_NE(extra.error().message.find("tensor 'model.layers.0.self_attn.k_proj.bias' of shape [24] is not part of"),
+            std::string::npos)
+      << extra.error().message;
+  directory.write("config.json", tiny_config({{"num_hidden_layers", 2}, {"attention_bias", true}}).dump());
+  const auto missing = read_model_config(directory.path());
+  ASSERT_FALSE(missing);
+  EXPECT_NE(missing.error().message.find("tensor 'model.layers.1.input_layernorm.weight' of shape [20] is missing"),
+            std::string::npos)
+      << missing.error().message;
+}
+
+TEST(ModelDirectory, ATiedModelMayCarryAHeadThatIsNotRead) {
+  const TemporaryDirectory directory;
+  write_tiny_model(directory, tiny_config());
+  directory.write("config.json", tiny_config({{"tie_word_embeddings", true}}).dump());
+  const auto tied = read_model_config(directory.path());
+  EXPECT_TRUE(tied) << tied.error().message;
+}
+
+TEST(ModelDirectory, MissingOrDamagedConfigsAreNamed) {
+  const TemporaryDirectory directory;
+  const auto missing = read_model_config(directory.path());
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::not_found);
+  EXPECT_NE(missing.error().message.find("config.json: No such file"), std::string::npos) << missing.error().message;
+  write_tiny_model(directory, tiny_config());
+  directory.write("generation_config.json", "{");
+  const auto damaged = read_model_config(directory.path());
+  ASSERT_FALSE(damaged);
+  EXPECT_NE(damaged.error().message.find("model: generation_config.json: not valid JSON"), std::string::npos);
+}
+
+TEST(ModelDirectory, NoTruncationOfConfigCrashes) {
+  const std::string whole = tiny_config().dump();
+  const TemporaryDirectory directory;
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    directory.write("config.json", whole.substr(0, size));
+    EXPECT_FALSE(read_model_config(directory.path())) << size;
+  }
+}
+
+}  // namespace
+}  // namespace weft::engine

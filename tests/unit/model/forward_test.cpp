@@ -1,0 +1,136 @@
+// The engine's forward pass against plain loops in double precision: every family, whole and split, batched, in chunks.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "kernels/reference/reference_device.h"
+#include "tests/support/thread_replica.h"
+#include "tests/unit/model/plain_forward.h"
+#include "tests/unit/model/tiny_model.h"
+
+namespace weft::test {
+namespace {
+
+using nlohmann::json;
+
+struct Variant {
+  const char* name;
+  json changes;
+};
+
+json llama3_rope() {
+  return {{"rope_type", "llama3"},  {"rope_theta", 100.0},     {"factor", 8.0},
+          {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0}, {"original_max_position_embeddings", 32}};
+}
+
+std::vector<Variant> variants() {
+  const json both_ropes = {{"full_attention", {{"rope_type", "linear"}, {"rope_theta", 1000.0}, {"factor", 2.0}}},
+                           {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 10.0}}}};
+  return {
+      {"llama", json::object()},
+      {"llama_tied_biased_scaled",
+       {{"tie_word_embeddings", true},
+        {"attention_bias", true},
+        {"mlp_bias", true},
+        {"rope_parameters", llama3_rope()}}},
+      {"mistral", {{"architectures", {"MistralForCausalLM"}}, {"sliding_window", 3}}},
+      {"qwen2",
+       {{"architectures", {"Qwen2ForCausalLM"}},
+        {"use_sliding_window", true},
+        {"sliding_window", 2},
+        {"max_window_layers", 1}}},
+      {"qwen3", {{"architectures", {"Qwen3ForCausalLM"}}, {"attention_bias", true}}},
+      {"phi3",
+       {{"architectures", {"Phi3ForCausalLM"}},
+        {"rope_parameters", {{"rope_type", "default"}, {"rope_theta", 100.0}, {"partial_rotary_factor", 0.5}}}}},
+      {"gemma3",
+       {{"architectures", {"Gemma3ForCausalLM"}},
+        {"tie_word_embeddings", true},
+        {"query_pre_attn_scalar", 11},
+        {"sliding_window", 4},
+        {"sliding_window_pattern", 3},
+        {"rope_parameters", both_ropes},
+        {"attn_logit_softcapping", 3.0},
+        {"final_logit_softcapping", 5.0}}},
+  };
+}
+
+struct Split {
+  std::int32_t tensor;
+  std::int32_t pipeline;
+};
+
+class TinyModel : public ::testing::TestWithParam<std::tuple<std::size_t, Split>> {};
+
+void expect_close(std::span<const float> found, const std::vector<double>& expected) {
+  ASSERT_EQ(found.size(), expected.size());
+  double difference = 0, largest = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    difference = std::max(difference, std::abs(static_cast<double>(found[i]) - expected[i]));
+    largest = std::max(largest, std::abs(expected[i]));
+  }
+  EXPECT_LE(difference, 2e-5 * largest);
+}
+
+engine::SequenceStep rows(const std::vector<TokenId>& ids, std::int32_t first, std::int32_t end,
+                          std::vector<std::int32_t> blocks) {
+  engine::SequenceStep step;
+  step.start = first;
+  step.tokens.assign(ids.begin() + first, ids.begin() + end);
+  step.blocks = std::move(blocks);
+  step.sample = true;
+  return step;
+}
+
+TEST_P(TinyModel, GivesTheLogitsOfPlainLoops) {
+  const Variant variant = variants()[std::get<0>(GetParam())];
+  const Split split = std::get<1>(GetParam());
+  const TemporaryDirectory directory;
+  ASSERT_NO_FATAL_FAILURE(write_tiny_model(directory, tiny_config(variant.changes)));
+  auto loaded = ThreadReplica::load({.model_directory = directory.path(),
+                                     .make_device = make_reference_device,
+                                     .tensor = split.tensor,
+                                     .pipeline = split.pipeline,
+                                     .blocks = 10,
+                                     .runner = {.block_size = 4, .max_batch_tokens = 16, .max_requests = 2}});
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  ThreadReplica& replica = **loaded;
+
+  std::mt19937 random(7);
+  std::vector<TokenId> a(14), b(9);
+  for (TokenId& id : a)
+    id = static_cast<TokenId>(random() % 31);
+  for (TokenId& id : b)
+    id = static_cast<TokenId>(random() % 31);
+  const auto expected_a = plain_logits(directory.path(), a);
+  const auto expected_b = plain_logits(directory.path(), b);
+  const std::vector<std::int32_t> blocks_a = {7, 0, 9, 3}, blocks_b = {8, 1, 2};
+
+  // Two prompts together, the first in chunks; then one decodes while the other prefills; then both decode.
+  const std::vector<std::array<std::int32_t, 4>> steps = {{0, 5, 0, 3}, {5, 13, 3, 4}, {13, 14, 4, 9}};
+  for (const auto& [a0, a1, b0, b1] : steps) {
+    const auto logits =
+        replica.forward({.step = a0, .sequences = {rows(a, a0, a1, blocks_a), rows(b, b0, b1, blocks_b)}});
+    ASSERT_TRUE(logits) << logits.error().message;
+    ASSERT_EQ(logits->samples, 2);
+    expect_close(logits->row(0), expected_a[static_cast<std::size_t>(a1) - 1]);
+    expect_close(logits->row(1), expected_b[static_cast<std::size_t>(b1) - 1]);
+  }
+}
+
+// 31 ids and 17 columns over 2, 3 and 6 ranks: uneven shards; 6 ranks share 3 KV heads.
+INSTANTIATE_TEST_SUITE_P(Forward, TinyModel,
+                         ::testing::Combine(::testing::Range<std::size_t>(0, variants().size()),
+                                            ::testing::Values(Split{1, 1}, Split{3, 1}, Split{6, 1}, Split{1, 3},
+                                                              Split{3, 2})),
+                         [](const auto& test) {
+                           const Split split = std::get<1>(test.param);
+                           return fmt::format("{}_tp{}_pp{}", variants()[std::get<0>(test.param)].name, split.tensor,
+                                              split.pipeline);
+                         });
+
+}  // namespace
+}  // namespace weft::test
