@@ -14,15 +14,13 @@ class BlockPool {
   // A pool of `capacity` free blocks; none where it is negative.
   explicit BlockPool(std::int32_t capacity);
 
-  // A free block, now held once; nothing where all are in use. The block freed last comes first: its memory
-  // is warm.
+  // A free block, now held once; nothing where all are in use. The block freed last comes first: its memory is warm.
   std::optional<BlockId> allocate();
 
   // One more holder of a block that is in use. False, and nothing changes, for a block that is not.
   bool share(BlockId block);
 
-  // One holder fewer; without holders the block is free. False, and nothing changes, for a block that is not
-  // in use.
+  // One holder fewer; without holders the block is free. False, and nothing changes, for a block that is not in use.
   bool release(BlockId block);
 
   // Holders of a block; 0 for a free one and for an id outside the pool.

@@ -45,8 +45,8 @@ float largest_of(std::span<const float> values);
 // Of a value that is in `values`: its lowest index. Their number, where it is not.
 std::size_t first_index_of(std::span<const float> values, float value);
 
-// weights[i] = exp((values[i] - largest) * scale), where no value exceeds `largest` and scale > 0. The spans of doubles may
-// be one.
+// weights[i] = exp((values[i] - largest) * scale), where no value exceeds `largest` and scale > 0. The two spans of
+// doubles may be the same.
 void exp_weights(std::span<const float> values, double largest, double scale, std::span<double> weights);
 void exp_weights(std::span<const double> values, double largest, double scale, std::span<double> weights);
 

@@ -203,7 +203,7 @@ void Scheduler::plan_decodes(StepInFlight& step, std::int32_t& rows_left) {
     Sequence& sequence = *running_[i];
     if (!sequence.decoding() || sequence.size() >= sequence.final_size) continue;
     if (blocks_for(sequence.cached + 1, options_.block_size) > static_cast<std::int32_t>(sequence.blocks.size())) {
-      if (pool_.free() == 0 && !make_room(i, step.plan.step)) continue;
+      if (!make_room(i)) continue;
       sequence.blocks.push_back(*pool_.allocate());
     }
     plan_rows(step, sequence, 1);
@@ -214,7 +214,7 @@ void Scheduler::plan_decodes(StepInFlight& step, std::int32_t& rows_left) {
 void Scheduler::plan_prefills(StepInFlight& step, std::int32_t& rows_left) {
   for (Sequence* sequence : running_) {
     if (rows_left == 0) return;
-    if (sequence->planned_step == step.plan.step || sequence->decoding()) continue;
+    if (sequence->decoding()) continue;
     const std::int32_t rows = std::min(rows_left, sequence->size() - sequence->cached);
     plan_rows(step, *sequence, rows);
     rows_left -= rows;
@@ -224,8 +224,7 @@ void Scheduler::plan_prefills(StepInFlight& step, std::int32_t& rows_left) {
 void Scheduler::plan_newcomers(StepInFlight& step, std::int32_t& rows_left) {
   while (rows_left > 0 && !waiting_.empty() && running_.size() < static_cast<std::size_t>(options_.max_requests)) {
     Sequence& sequence = **waiting_.begin();
-    // A preempted one whose samples are in flight cannot name more than the last of them in a plan: it waits
-    // for them.
+    // A preempted one whose samples are in flight cannot name more than the last of them in a plan: it waits for them.
     if (sequence.in_flight > 0) return;
     const std::int32_t needed = blocks_for(sequence.known(), options_.block_size);
     if (needed + static_cast<std::int32_t>(running_.size()) > pool_.free()) return;
@@ -240,13 +239,11 @@ void Scheduler::plan_newcomers(StepInFlight& step, std::int32_t& rows_left) {
   }
 }
 
-bool Scheduler::make_room(std::size_t running_index, std::int64_t step) {
-  for (std::size_t i = running_.size(); i-- > running_index + 1;) {
-    if (running_[i]->planned_step == step) continue;
-    preempt(*running_[i]);
-    if (pool_.free() > 0) return true;
-  }
-  return false;
+// Preempts from the end of the order, never the sequence itself or one before it, until a block is free.
+bool Scheduler::make_room(std::size_t running_index) {
+  while (pool_.free() == 0 && running_.size() > running_index + 1)
+    preempt(*running_.back());
+  return pool_.free() > 0;
 }
 
 void Scheduler::preempt(Sequence& sequence) {
@@ -269,7 +266,6 @@ void Scheduler::plan_rows(StepInFlight& step, Sequence& sequence, std::int32_t r
   planned.blocks.assign(sequence.blocks.begin(), sequence.blocks.begin() + blocks_for(end, options_.block_size));
   planned.sample = end == sequence.size();
   sequence.cached = end;
-  sequence.planned_step = step.plan.step;
   if (!planned.sample) return;
   sequence.newest_sample = {.step = step.plan.step, .slot = static_cast<std::int32_t>(step.samples.size())};
   ++sequence.in_flight;

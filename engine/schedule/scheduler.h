@@ -40,7 +40,7 @@ struct SchedulerOptions {
 };
 
 // What happened to a request: a new token, its end, or both. Events of one request come in order, the one with a finish
-// reason last and exactly once. No vector in here: to allocate 256 of them costs more than the rest of the step.
+// reason last and exactly once. No vector in here: to allocate 256 of them costs nearly as much as the rest of a step.
 struct SequenceEvent {
   RequestId request = 0;
   std::optional<TokenId> token = {};         // an end id counts
@@ -130,7 +130,7 @@ class Scheduler {
   void plan_decodes(StepInFlight& step, std::int32_t& rows_left);
   void plan_prefills(StepInFlight& step, std::int32_t& rows_left);
   void plan_newcomers(StepInFlight& step, std::int32_t& rows_left);
-  bool make_room(std::size_t running_index, std::int64_t step);
+  bool make_room(std::size_t running_index);
   void preempt(Sequence& sequence);
   void plan_rows(StepInFlight& step, Sequence& sequence, std::int32_t rows);
 

@@ -32,7 +32,6 @@ struct Sequence {
   std::int32_t in_flight = 0;     // samples planned and not committed: the tokens that follow `tokens`
   SampledRef newest_sample = {};  // the last of those
   std::vector<BlockId> blocks = {};  // position p lies in blocks[p / block_size]
-  std::int64_t planned_step = -1;    // the last plan that has rows of it
 
   std::int32_t known() const noexcept { return static_cast<std::int32_t>(tokens.size()); }
   // Tokens it has once the steps in flight are done.

@@ -47,6 +47,8 @@ std::vector<TokenId> FakeReplica::run(const StepPlan& plan) {
       problem(sequence, fmt::format("{} rows from {}", sequence.rows(), sequence.start));
       return sampled;
     }
+    if (sequence.start + sequence.rows() >= options_.max_context)
+      problem(sequence, "rows up to the end of the context, where no token can follow");
     check_table(sequence, taken);
     if (!problems_.empty()) return sampled;
     const std::vector<TokenId> context = write_and_read(sequence, inputs(plan, sequence));

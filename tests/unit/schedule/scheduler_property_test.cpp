@@ -1,6 +1,5 @@
-// 10,000 random histories of a small scheduler: whatever comes and goes, in whatever order, each request gets
-// exactly the tokens that it would get alone, ends exactly once, for the right reason, and leaves no block
-// behind.
+// 10,000 random histories of a small scheduler: whatever comes and goes, in whatever order, each request gets exactly
+// the tokens that it would get alone, ends exactly once, for the right reason, and leaves no block behind.
 #include <gtest/gtest.h>
 
 #include <algorithm>
