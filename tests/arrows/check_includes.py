@@ -13,7 +13,7 @@ from pathlib import Path
 
 SDK = "core/include"
 # A room -> the rooms it may include, itself aside. The first prefix that fits a path is its room; in '*' each subfolder
-# is a room of its own, so that no plugin leans on another.
+# is a room of its own, so that no plugin leans on another; what several share lies in common/.
 ARROWS = {
     SDK: set(),
     "core": {SDK},
@@ -21,8 +21,8 @@ ARROWS = {
     "engine": {SDK, "text"},
     "worker": {SDK, "core", "text", "engine"},
     "frontend": {SDK, "core", "text"},
-    "kernels/*": {SDK},
-    "plugins/*": {SDK},
+    "kernels/*": {SDK, "kernels/common"},
+    "plugins/*": {SDK, "plugins/common"},
     "examples/*": {SDK},
 }
 FREE = {"cli", "tests", "bench", "cmake"}  # may include everything

@@ -32,6 +32,7 @@ class CheckIncludes(unittest.TestCase):
         self.accepts("frontend/batch/run.cpp", '#include "core/routing/router.h"\n#include "text/chat/template.h"')
         self.accepts("cli/run.cpp", '#include "frontend/batch/run.h"\n#include "worker/worker.h"')
         self.accepts("plugins/comm_gloo/store.cpp", '#include "plugins/comm_gloo/store.h"\n#include <gloo/context.h>')
+        self.accepts("kernels/cpu/device.cpp", '#include "kernels/common/check.h"')
         self.accepts("kernels/cuda/device.cu", "#ifdef __CUDACC__\n#endif")
 
     def test_arrows_that_point_up(self):
