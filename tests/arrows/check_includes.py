@@ -3,10 +3,11 @@
 
     python3 tests/arrows/check_includes.py [ROOT]      exit 0 where all arrows hold, 1 where one is broken
 
-Checked: which room may include which; that quoted includes are paths from the repository's root; that the SDK needs no
+Checked: which room may include which; that quoted includes are paths from the repository's root or lie beside the file; that the SDK needs no
 third-party header but tl/expected; that no header is used which g++ 12 or clang++ 14 lacks; that macros of a device or
 a backend are asked about only inside the folders of devices and plugins.
 """
+import os
 import re
 import sys
 from pathlib import Path
@@ -56,22 +57,25 @@ def allowed_from(room):
     return ARROWS[pattern] | {room}
 
 
-def target_of(root, kind, name):
+def target_of(root, path, kind, name):
     """(path from the root or None if third-party, complaint or None) of an included name."""
     if name.startswith("weft/"):
         return f"{SDK}/{name}", None
     if kind == "<":
         return None, None
-    if room_of(name) or (root / name).exists():
+    beside = Path(os.path.normpath(root / Path(path).parent / name))
+    if beside.exists() and beside.is_relative_to(root):
+        return beside.relative_to(root).as_posix(), None
+    if room_of(name):
         return name, None
-    return None, f'"{name}" is not a path from the repository\'s root'
+    return None, f'"{name}" is neither a path from the repository\'s root nor beside the file'
 
 
 def check_include(root, path, room, kind, name):
     """What is wrong with one #include, or None."""
     if kind == "<" and name in NOT_EVERYWHERE:
         return f"<{name}> is missing from g++ 12 or clang++ 14"
-    target, complaint = target_of(root, kind, name)
+    target, complaint = target_of(root, path, kind, name)
     if complaint:
         return complaint
     if target is None:

@@ -66,6 +66,10 @@ class CheckIncludes(unittest.TestCase):
         self.refuses("core/plan/plan.cpp", '#include "plan.h"', "repository's root")
         self.refuses("misc/thing.cpp", "int x;", "no room")
 
+    def test_a_header_beside_the_file(self):
+        self.accepts("core/plan/plan.cpp", '#include "plan.cpp"')
+        self.refuses("core/plan/plan.cpp", '#include "../../engine/engine.h"')
+
     def test_an_empty_tree_is_no_success(self):
         with tempfile.TemporaryDirectory() as folder:
             self.assertEqual(check_includes.main(["check", folder]), 1)
