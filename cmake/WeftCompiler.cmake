@@ -24,8 +24,9 @@ target_compile_options(weft_options INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wimplicit-fallthrough
   -Wformat=2 -Wundef -Wcast-align -Wno-missing-field-initializers -Werror -fvisibility=hidden -fvisibility-inlines-hidden)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # -Wconversion of g++ 12 sees sign changes too; the STL's inlining makes these two cry wolf at -O2.
-  target_compile_options(weft_options INTERFACE -Wno-maybe-uninitialized -Wno-restrict -fpch-preprocess)
+  # -Wconversion of g++ 12 sees sign changes too; the STL's inlining makes these cry wolf.
+  target_compile_options(weft_options INTERFACE -Wno-maybe-uninitialized -Wno-restrict
+    -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread -fpch-preprocess)
 endif()
 
 if(WEFT_SANITIZE)
