@@ -11,7 +11,7 @@
 namespace weft::store {
 namespace {
 
-constexpr std::int64_t most_early_ms = 250;
+constexpr std::int64_t most_early_ms = 1000;
 
 std::int64_t head_timeout(Deadline deadline) {
   const std::int64_t left = milliseconds_left(deadline);

@@ -17,7 +17,7 @@ namespace weft::store {
 //   void on_message(const wire::Envelope& envelope) override { if (remote.handle(envelope)) return; ... }
 //   void on_down(const Error& why) override { remote.fail(why); ... }
 //
-// A wait asks the head to answer a little before its own deadline (a quarter of it, at most 250 ms), because only the
+// A wait asks the head to answer a little before its own deadline (a quarter of it, at most a second), because only the
 // head knows which keys are missing. No call may be made on the dialer's thread: it would wait for itself.
 class RemoteStore : public StoreCalls {
  public:

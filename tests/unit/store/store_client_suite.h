@@ -49,7 +49,7 @@ inline void expect_wait_is_woken(StoreClient& store) {
 
 inline void expect_wait_names_what_is_missing(StoreClient& store) {
   EXPECT_TRUE(store.set("r/1", "x", soon()));
-  const auto result = store.wait({"r/0", "r/1", "r/2"}, Deadline::in(std::chrono::milliseconds(400)));
+  const auto result = store.wait({"r/0", "r/1", "r/2"}, Deadline::in(std::chrono::seconds(2)));
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, ErrorCode::deadline_exceeded);
   EXPECT_THAT(result.error().message, testing::HasSubstr("'r/0', 'r/2'"));

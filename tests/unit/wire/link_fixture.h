@@ -158,6 +158,7 @@ struct Listening {
   Server server;
   Log log;
   LinkLimits limits;
+  std::string endpoint;
   std::unique_ptr<Listener> listener;
 
   explicit Listening(LinkLimits with = {}) : limits(with) {}
@@ -165,11 +166,12 @@ struct Listening {
     auto bound = Listener::bind({.name = "head", .token = good_token, .limits = limits, .log = log.sink()}, server);
     EXPECT_TRUE(bound) << bound.error().message;
     if (bound) listener = std::move(*bound);
+    if (listener) endpoint = listener->endpoint();
     return *this;
   }
   Result<std::unique_ptr<Dialer>> dial(Client& client, std::int32_t rank = 0, std::int64_t incarnation = 1) {
     return Dialer::dial({.name = "worker",
-                         .endpoint = listener->endpoint(),
+                         .endpoint = endpoint,
                          .token = good_token,
                          .rank = rank,
                          .incarnation = incarnation,

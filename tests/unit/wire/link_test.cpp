@@ -232,7 +232,7 @@ struct Child {
   int in = -1;
   int out = -1;
 
-  Child(const std::string& endpoint, const std::string& rank) {
+  explicit Child(std::vector<std::string> arguments) {
     std::array<int, 2> to{};
     std::array<int, 2> from{};
     EXPECT_EQ(::pipe2(to.data(), O_CLOEXEC), 0);
@@ -241,17 +241,23 @@ struct Child {
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, to[0], 0);
     posix_spawn_file_actions_adddup2(&actions, from[1], 1);
-    std::string program = WEFT_BUILD_DIR "/tests/wire_test_peer";
-    std::string where = endpoint;
-    std::string token = good_token;
-    std::string number = rank;
-    std::array<char*, 5> arguments{program.data(), where.data(), token.data(), number.data(), nullptr};
-    EXPECT_EQ(::posix_spawn(&pid, program.c_str(), &actions, nullptr, arguments.data(), environ), 0);
+    arguments.insert(arguments.begin(), WEFT_BUILD_DIR "/tests/wire_test_peer");
+    std::vector<char*> pointers;
+    for (std::string& argument : arguments)
+      pointers.push_back(argument.data());
+    pointers.push_back(nullptr);
+    EXPECT_EQ(::posix_spawn(&pid, pointers[0], &actions, nullptr, pointers.data(), environ), 0);
     posix_spawn_file_actions_destroy(&actions);
     ::close(to[0]);
     ::close(from[1]);
     in = to[1];
     out = from[0];
+  }
+  std::string line() const {
+    std::string text;
+    for (char c = 0; ::read(out, &c, 1) == 1 && c != '\n';)
+      text += c;
+    return text;
   }
   ~Child() {
     if (pid > 0) {
@@ -266,7 +272,7 @@ struct Child {
 TEST(Link, AKilledPeerIsDownAtOnce) {
   Listening head(LinkLimits{.dead_after = seconds(3600)});
   head.bind();
-  const Child child(head.listener->endpoint(), "6");
+  const Child child({"dial", head.endpoint, good_token});
   const Peer peer = head.server.wait_peer();
   EXPECT_EQ(peer.rank, 6);
   ::kill(child.pid, SIGKILL);
@@ -275,10 +281,23 @@ TEST(Link, AKilledPeerIsDownAtOnce) {
   EXPECT_THAT(why.message, HasSubstr("lost"));
 }
 
+TEST(Link, AKilledListenerIsDownAtOnceForItsDialers) {
+  const Child child({"listen", good_token});
+  Client client;
+  const auto dialer = Dialer::dial(
+      {.name = "worker", .endpoint = child.line(), .token = good_token, .limits = {.dead_after = seconds(3600)}},
+      client, soon());
+  ASSERT_TRUE(dialer) << dialer.error().message;
+  ::kill(child.pid, SIGKILL);
+  const Error why = client.wait_down();
+  EXPECT_EQ(why.code, ErrorCode::unavailable);
+  EXPECT_EQ((*dialer)->send(numbered(0)).error().code, ErrorCode::unavailable);
+}
+
 TEST(Link, AStoppedPeerIsDownAfterItsSilence) {
   Listening head(LinkLimits{.dead_after = milliseconds(400)});
   head.bind();
-  const Child child(head.listener->endpoint(), "6");
+  const Child child({"dial", head.endpoint, good_token});
   const Peer peer = head.server.wait_peer();
   ::kill(child.pid, SIGSTOP);
   EXPECT_EQ(head.server.wait_down(peer.link).code, ErrorCode::unavailable);
