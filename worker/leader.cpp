@@ -248,12 +248,12 @@ Result<TokenId> Leader::sample(const engine::SequenceStep& sequence, std::span<c
 }
 
 void Leader::send_events() {
-  std::vector<engine::SequenceEvent> events = scheduler_->take_events();
+  const std::vector<engine::SequenceEvent> events = scheduler_->take_events();
   if (events.empty()) return;
   std::vector<wire::Envelope> envelopes(links_.size());
-  for (engine::SequenceEvent& event : events) {
-    wire::RequestUpdate update{
-        .request = event.request, .tokens = std::move(event.tokens), .finish_reason = event.finish};
+  for (const engine::SequenceEvent& event : events) {
+    wire::RequestUpdate update{.request = event.request, .finish_reason = event.finish};
+    if (event.token) update.tokens.push_back(*event.token);
     const auto router = routers_of_.find(event.request);
     if (router == routers_of_.end()) continue;  // its end has been sent: the end of what a stop string ended
     if (const auto match = stop_watch_.push(event.request, update.tokens)) {

@@ -22,7 +22,7 @@ namespace weft {
 
 // Which plugin of a kind, and the user's own options for it (checked by the plugin host against its declaration).
 struct PluginChoice {
-  std::string plugin;               // a name, or "auto"
+  std::string plugin;               // a name, "auto", or empty: the file at `path` says
   std::string path;                 // a file; empty: searched by name
   std::string sha256;               // pins the file; empty: not pinned
   std::vector<UserOption> options;  // [<kind>.config]
@@ -109,6 +109,17 @@ struct ConfigSource {
   std::string base_directory;          // relative paths in the file start here
   std::vector<std::string> overrides;  // "parallel.data=4", applied in order; from --set
 };
+
+// All that a file gave: what could be read, and what is wrong with the rest.
+struct ParsedConfig {
+  Config config;
+  std::vector<Problem> problems;  // in file order; empty: the configuration is good
+  bool unreadable = false;        // no file, no TOML: `config` holds nothing but defaults, and there is one problem
+  bool missing = false;           // there is no such file
+};
+
+// For commands that want to add further problems (of plugins) to those of the file.
+ParsedConfig read_config(const std::string& path, std::vector<std::string> overrides);
 
 // Everything that is wrong, in file order; a syntax error is reported alone.
 tl::expected<Config, std::vector<Problem>> parse_config(const ConfigSource& source);

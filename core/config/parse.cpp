@@ -28,15 +28,14 @@ class Reader {
  public:
   explicit Reader(const ConfigSource& source) : source_(source) {}
 
-  tl::expected<Config, std::vector<Problem>> read() {
-    if (!parse()) return tl::unexpected(std::move(problems()));
+  ParsedConfig read() {
+    if (!parse()) return {.config = {}, .problems = std::move(problems()), .unreadable = true};
     for (const std::string& text : source_.overrides)
       override_with(text);
     for (auto&& [key, node] : root_)
       read_top(key, node);
     finish();
-    if (!found_.empty()) return tl::unexpected(std::move(problems()));
-    return std::move(config_);
+    return {.config = std::move(config_), .problems = std::move(problems())};
   }
 
  private:
@@ -59,7 +58,8 @@ class Reader {
   void override_with(const std::string& text) {
     const std::size_t equals = text.find('=');
     std::string path = text.substr(0, equals);
-    while (!path.empty() && path.back() == ' ') path.pop_back();
+    while (!path.empty() && path.back() == ' ')
+      path.pop_back();
     if (equals == std::string::npos || path.find('.') == std::string::npos || path.empty()) {
       add(last_, "--set " + text, "expected --set table.key=value, as in --set parallel.data=4");
       return;
@@ -157,6 +157,7 @@ class Reader {
           fmt::format("[{}] sha256: expected 64 lower-case hexadecimal digits, as sha256sum prints them", table));
     } else {
       *target = value->get();
+      if (name == "plugin") named_.insert(table);
     }
     return true;
   }
@@ -225,6 +226,7 @@ class Reader {
   toml::table root_;
   Config config_;
   std::set<std::string> overridden_;
+  std::set<std::string> named_;  // plugin tables with a `plugin` key
   std::vector<Found> found_;
   std::vector<Problem> problems_;
 };
@@ -242,15 +244,30 @@ std::string to_string(std::span<const Problem> problems) {
   return lines;
 }
 
-tl::expected<Config, std::vector<Problem>> parse_config(const ConfigSource& source) { return Reader(source).read(); }
+namespace {
+
+tl::expected<Config, std::vector<Problem>> good_or_problems(ParsedConfig parsed) {
+  if (!parsed.problems.empty()) return tl::unexpected(std::move(parsed.problems));
+  return std::move(parsed.config);
+}
+
+}  // namespace
+
+tl::expected<Config, std::vector<Problem>> parse_config(const ConfigSource& source) {
+  return good_or_problems(Reader(source).read());
+}
 
 tl::expected<Config, std::vector<Problem>> load_config(const std::string& path, std::vector<std::string> overrides) {
+  return good_or_problems(read_config(path, std::move(overrides)));
+}
+
+ParsedConfig read_config(const std::string& path, std::vector<std::string> overrides) {
   namespace fs = std::filesystem;
   std::error_code code;
-  const auto one = [&](std::string message) {
-    return tl::unexpected(std::vector<Problem>{{path, std::move(message)}});
+  const auto one = [&](std::string message, bool missing = false) {
+    return ParsedConfig{.config = {}, .problems = {{path, std::move(message)}}, .unreadable = true, .missing = missing};
   };
-  if (!fs::exists(path, code)) return one("no such file; `weft --help` shows the smallest one");
+  if (!fs::exists(path, code)) return one("no such file; `weft run --help` shows the smallest one", true);
   if (!fs::is_regular_file(path, code)) return one("not a regular file, expected a TOML file");
   std::ifstream file(path, std::ios::binary);
   std::string text(max_text + 1, '\0');
@@ -258,8 +275,9 @@ tl::expected<Config, std::vector<Problem>> load_config(const std::string& path, 
   if (file.bad() || (!file && !file.eof())) return one("cannot be read");
   text.resize(static_cast<std::size_t>(file.gcount()));
   const fs::path directory = fs::absolute(path, code).parent_path();
-  return parse_config(
-      {.text = std::move(text), .name = path, .base_directory = directory.string(), .overrides = std::move(overrides)});
+  const ConfigSource source{
+      .text = std::move(text), .name = path, .base_directory = directory.string(), .overrides = std::move(overrides)};
+  return Reader(source).read();
 }
 
 }  // namespace weft

@@ -116,19 +116,6 @@ void check_devices(const Config& config, const Plan& plan, const Node& node, std
                  node.name, ranks, ranks, plan.device, has);
 }
 
-void resolve_plugins(const Config& config, Plan& plan) {
-  const auto resolve = [&](const std::string& asked, const char* what, const char* fallback, const char* why) {
-    if (asked != "auto") return asked;
-    plan.reasons.push_back(fmt::format("{} = auto: {}, {}", what, fallback, why));
-    return std::string(fallback);
-  };
-  plan.communicator = resolve(config.communicator.plugin, "communicator.plugin", "gloo",
-                              "the one this version has (shared memory and NCCL come later)");
-  plan.control = resolve(config.control, "communicator.control", plan.communicator.c_str(), "as the tensors' groups");
-  plan.device = resolve(config.device.plugin, "device.plugin", "cpu", "no GPU device in this version");
-  plan.distribution = config.batch.distribution;
-}
-
 void make_ranks(const Config& config, const ModelShape& shape, const Inventory& inventory, Plan& plan) {
   const std::vector<std::size_t> nodes = place_groups(config, inventory);
   for (std::int32_t dp = 0; dp < plan.data; ++dp) {
@@ -154,6 +141,20 @@ void make_ranks(const Config& config, const ModelShape& shape, const Inventory& 
 
 }  // namespace
 
+PluginNames resolve_plugins(const Config& config) {
+  PluginNames names;
+  const auto resolve = [&](const std::string& asked, const char* what, const std::string& fallback, const char* why) {
+    if (asked != "auto") return asked;
+    names.reasons.push_back(fmt::format("{} = auto: {}, {}", what, fallback, why));
+    return fallback;
+  };
+  names.communicator = resolve(config.communicator.plugin, "communicator.plugin", "gloo",
+                               "the one this version has (shared memory and NCCL come later)");
+  names.control = resolve(config.control, "communicator.control", names.communicator, "as the tensors' groups");
+  names.device = resolve(config.device.plugin, "device.plugin", "cpu", "no GPU device in this version");
+  return names;
+}
+
 LayerRange layers_of_stage(std::int32_t layers, std::int32_t stages, std::int32_t stage) noexcept {
   const std::int32_t each = layers / stages;
   const std::int32_t more = layers % stages;
@@ -171,7 +172,12 @@ Result<Plan> make_plan(const Config& config, const ModelShape& shape, const Inve
   plan.data = config.parallel.data;
   plan.pipeline = config.parallel.pipeline;
   plan.tensor = config.parallel.tensor;
-  resolve_plugins(config, plan);
+  PluginNames names = resolve_plugins(config);
+  plan.communicator = std::move(names.communicator);
+  plan.control = std::move(names.control);
+  plan.device = std::move(names.device);
+  plan.reasons = std::move(names.reasons);
+  plan.distribution = config.batch.distribution;
   make_ranks(config, shape, inventory, plan);
   for (const Node& node : inventory.nodes) {
     std::vector<RankPlan*> ranks;

@@ -47,6 +47,15 @@ struct Plan {
   std::int32_t world_size() const noexcept { return data * pipeline * tensor; }
 };
 
+// Which plugins "auto" stands for here, and why.
+struct PluginNames {
+  std::string communicator;
+  std::string control;
+  std::string device;
+  std::vector<std::string> reasons;
+};
+PluginNames resolve_plugins(const Config& config);
+
 // Which layers a pipeline stage has: as even as can be, earlier stages take the remainder.
 struct LayerRange {
   std::int32_t first = 0;

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/routing/router.h"
-#include "text/chat/chat_format.h"
+#include "text/chat/chat_template.h"
 #include "text/tokenizer/tokenizer.h"
 #include "weft/request.h"
 #include "weft/status.h"

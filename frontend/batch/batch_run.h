@@ -14,7 +14,7 @@
 
 #include "core/routing/router.h"
 #include "frontend/api/api_request.h"
-#include "text/chat/chat_format.h"
+#include "text/chat/chat_template.h"
 #include "text/tokenizer/tokenizer.h"
 #include "weft/status.h"
 #include "weft/time.h"

@@ -1,0 +1,36 @@
+// `weft`: one file a subcommand.
+#include <fmt/format.h>
+
+#include "cli/commands.h"
+#include "cli/exit_code.h"
+#include "cli/setup.h"
+
+int main(int argc, char** argv) {
+  CLI::App app{"weft launches, feeds and keeps alive copies of a language model (DP x TP x PP) from one TOML file."};
+  app.footer(
+      "The smallest useful file:\n"
+      "  [model]\n"
+      "  path = \"models/weft-tiny\"\n\n"
+      "Example:\n"
+      "  weft run -c weft.toml -i prompts.jsonl -o results.jsonl\n\n"
+      "Exit codes: 0 ok, 1 some requests failed or are left, 2 usage or configuration, 3 not found, 4 refused "
+      "(plugin),\n"
+      "5 the cluster could not start, 130 interrupted.");
+  app.set_version_flag("--version", weft::cli::build_identity());
+  app.require_subcommand(1);
+  int exit_code = weft::cli::exit_ok;
+  weft::cli::add_run(app, exit_code);
+  weft::cli::add_plan(app, exit_code);
+  weft::cli::add_check(app, exit_code);
+  weft::cli::add_plugins(app, exit_code);
+  weft::cli::add_worker(app, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? weft::cli::exit_ok : weft::cli::exit_usage;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "weft: {}\n", error.what());
+    return weft::cli::exit_usage;
+  }
+  return exit_code;
+}

@@ -1,0 +1,264 @@
+// `weft run`: an offline batch from start to end.
+#include <fmt/format.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "cli/commands.h"
+#include "cli/exit_code.h"
+#include "cli/head.h"
+#include "cli/setup_options.h"
+#include "core/telemetry/log.h"
+#include "frontend/batch/batch_run.h"
+
+namespace weft::cli {
+namespace {
+
+constexpr Duration stop_grace = std::chrono::seconds(2);
+
+struct RunOptions {
+  SetupOptions setup;
+  std::string input;
+  std::string output;
+  std::string summary;
+};
+
+// Hears SIGINT and SIGTERM on a thread of its own, so that no handler runs in anybody's code. Made before any other
+// thread, which all inherit the mask.
+class Interrupts {
+ public:
+  Interrupts() {
+    sigemptyset(&signals_);
+    sigaddset(&signals_, SIGINT);
+    sigaddset(&signals_, SIGTERM);
+    sigaddset(&signals_, SIGUSR2);  // our own: the end of waiting
+    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+  }
+  void listen(std::function<void()> heard) {
+    thread_ = std::thread([this, heard = std::move(heard)] {
+      for (int signal = 0; sigwait(&signals_, &signal) == 0 && signal != SIGUSR2;)
+        heard();
+    });
+    (void)pthread_setname_np(thread_.native_handle(), "signals");
+  }
+  ~Interrupts() {
+    if (!thread_.joinable()) return;
+    pthread_kill(thread_.native_handle(), SIGUSR2);
+    thread_.join();
+  }
+
+ private:
+  sigset_t signals_{};
+  std::thread thread_;
+};
+
+struct Timings {
+  Time start = Clock::now();
+  double plan = 0;
+  double launch = 0;
+  double join = 0;
+  double load = 0;
+  double ready = 0;  // from the start of the program
+};
+
+double since(Time then) { return std::chrono::duration<double>(Clock::now() - then).count(); }
+
+frontend::GenerationDefaults defaults_of(const engine::GenerationDefaults& from) {
+  return {.do_sample = from.do_sample,
+          .temperature = from.temperature,
+          .top_k = from.top_k,
+          .top_p = from.top_p,
+          .min_p = from.min_p,
+          .repetition_penalty = from.repetition_penalty};
+}
+
+// What makes the answers what they are, for the output's sidecar: not where or on how many copies they were made.
+std::string model_identity(const Setup& setup) {
+  const engine::GenerationDefaults& generation = setup.model.generation;
+  const auto number = [](const auto& value) { return value ? fmt::format("{}", *value) : std::string("-"); };
+  const ModelShape& shape = setup.model.shape;
+  return fmt::format("{} {}x{} v{} {} bytes, {}, context {}, max_tokens {}, sampling {}/{}/{}/{}/{}/{}",
+                     shape.architecture, shape.layers, shape.hidden, shape.vocabulary, shape.weight_bytes,
+                     to_string(setup.dtype()), setup.config.model.max_context.value_or(shape.max_context),
+                     setup.config.batch.max_tokens, number(generation.do_sample), number(generation.temperature),
+                     number(generation.top_k), number(generation.top_p), number(generation.min_p),
+                     number(generation.repetition_penalty));
+}
+
+Result<frontend::BatchTools> load_tools(const Setup& setup) {
+  frontend::BatchTools tools{.tokenizer = nullptr, .chat = nullptr, .defaults = defaults_of(setup.model.generation)};
+  auto tokenizer = text::Tokenizer::load(setup.config.model.path);
+  if (tokenizer)
+    tools.tokenizer = std::move(*tokenizer);
+  else if (tokenizer.error().code != ErrorCode::not_found)
+    return fail(annotate(std::move(tokenizer).error(), "tokenizer"));
+  const std::string& file = setup.config.model.chat_template;
+  WEFT_ASSIGN_CONTEXT(
+      chat, text::load_chat_format(setup.config.model.path, file.empty() ? std::nullopt : std::optional(file)),
+      "chat template");
+  if (chat) tools.chat = std::make_shared<const text::ChatFormat>(std::move(*chat));
+  return tools;
+}
+
+Result<std::unique_ptr<frontend::BatchRun>> open_batch(const RunOptions& options, const Setup& setup) {
+  WEFT_ASSIGN(tools, load_tools(setup));
+  const Config& config = setup.config;
+  std::vector<ReplicaId> replicas;
+  for (const ReplicaPlan& replica : setup.plan.replicas)
+    replicas.push_back(replica.dp);
+  return frontend::BatchRun::open({.input = options.input,
+                                   .output = options.output,
+                                   .model_name = std::filesystem::path(config.model.path).filename().string(),
+                                   .model_identity = model_identity(setup),
+                                   .distribution = config.batch.distribution,
+                                   .window = config.batch.window,
+                                   .default_max_tokens = config.batch.max_tokens,
+                                   .max_context = config.model.max_context.value_or(setup.model.shape.max_context),
+                                   .replicas = std::move(replicas),
+                                   .drain = config.timeouts.drain,
+                                   .progress_bar = isatty(STDERR_FILENO) == 1},
+                                  std::move(tools));
+}
+
+// The leaders' own counters against the ledger's: what was delivered is what was recorded.
+Status settle(Head& head, const Config& config) {
+  WEFT_ASSIGN(settlement, head.cluster().settle(Deadline::in(config.timeouts.collective)));
+  const LedgerTotals totals = head.router().totals();
+  std::int64_t requests = 0;
+  std::int64_t tokens = 0;
+  for (const std::int32_t dp : settlement.members)
+    if (const auto row = totals.replicas.find(dp); row != totals.replicas.end()) {
+      requests += row->second.requests;
+      tokens += row->second.tokens;
+    }
+  for (const std::int32_t dp : settlement.left_out)
+    log::warn("run", "replica {} had failed: settled from the ledger", dp);
+  if (requests != settlement.requests || tokens != settlement.tokens)
+    return fail(ErrorCode::internal,
+                fmt::format("the replicas delivered {} requests and {} tokens, the ledger has {} and {}",
+                            settlement.requests, settlement.tokens, requests, tokens));
+  log::debug("run", "settled: {} requests, {} tokens, equal to the ledger's", requests, tokens);
+  return {};
+}
+
+void print_timings(const Timings& timings, const frontend::BatchSummary& summary, const Router& router) {
+  fmt::print(stderr,
+             "start: plan {:.0f} ms, launch {:.0f} ms, join {:.0f} ms, load {:.0f} ms, ready after {:.0f} ms, first "
+             "token after {:.0f} ms\n",
+             timings.plan * 1e3, timings.launch * 1e3, timings.join * 1e3, timings.load * 1e3, timings.ready * 1e3,
+             (timings.ready + summary.first_token_seconds) * 1e3);
+  for (const auto& [id, stats] : router.stats())
+    if (stats.steps > 0)
+      fmt::print(stderr, "replica {}: {} steps, {:.2f} ms each, collectives {:.1f}% of the step\n", id, stats.steps,
+                 stats.step_seconds / static_cast<double>(stats.steps) * 1e3,
+                 stats.step_seconds > 0 ? stats.collective_seconds / stats.step_seconds * 100 : 0);
+}
+
+Status write_summary(const std::string& path, const frontend::BatchSummary& summary) {
+  if (path.empty()) return {};
+  std::ofstream file(path);
+  file << frontend::summary_json(summary) << std::flush;
+  if (!file) return fail(ErrorCode::permission_denied, fmt::format("--summary {}: cannot be written", path));
+  return {};
+}
+
+int finish(const RunOptions& options, const frontend::BatchSummary& summary) {
+  fmt::print(stderr, "{}", frontend::summary_text(summary));
+  if (summary.error) fmt::print(stderr, "error: {}\n", summary.error->message);
+  if (const Status written = write_summary(options.summary, summary); !written) {
+    fmt::print(stderr, "{}\n", written.error().message);
+    return exit_some_failed;
+  }
+  if (summary.interrupted) return exit_interrupted;
+  return summary.failed > 0 || summary.left > 0 || summary.error ? exit_some_failed : exit_ok;
+}
+
+int run_batch(const RunOptions& options) {
+  Timings timings;
+  Interrupts interrupts;
+  int code = exit_ok;
+  const auto setup = make_setup(options.setup, code);
+  if (setup == nullptr) return code;
+  const Config& config = setup->config;
+  for (const std::string& warning : setup->plan.warnings)
+    log::warn("plan", "{}", warning);
+  auto batch = open_batch(options, *setup);
+  if (!batch) {
+    fmt::print(stderr, "{}\n", batch.error().message);
+    return exit_code_of(batch.error());
+  }
+  if (!(*batch)->has_work()) return finish(options, (*batch)->summary());
+  timings.plan = since(timings.start);
+
+  std::atomic<bool> stop_start{false};
+  std::atomic<Cluster*> starting{nullptr};
+  interrupts.listen([&] {
+    (*batch)->interrupt();
+    stop_start.store(true);
+    if (Cluster* cluster = starting.load()) (void)cluster->stop(Duration::zero());
+  });
+  auto head = Head::start(*setup, **batch, [&](const Error& why) { (*batch)->give_up(why); });
+  if (!head) {
+    fmt::print(stderr, "the cluster could not start: {}\n", head.error().message);
+    return exit_not_started;
+  }
+  starting.store(&(*head)->cluster());
+  if (stop_start.load()) (void)(*head)->cluster().stop(Duration::zero());
+  const Status ready = (*head)->cluster().wait_ready(Deadline::never());
+  starting.store(nullptr);
+  if (!ready) {
+    if (stop_start.load()) return exit_interrupted;
+    fmt::print(stderr, "the cluster could not start: {}\n", ready.error().message);
+    return exit_not_started;
+  }
+  timings.ready = since(timings.start);
+  for (const ReplicaStatus& replica : (*head)->cluster().replicas()) {
+    timings.launch = std::max(timings.launch, replica.launch_seconds);
+    timings.join = std::max(timings.join, replica.join_seconds);
+    timings.load = std::max(timings.load, replica.load_seconds);
+  }
+  log::info("run", "{} replica(s) ready after {:.0f} ms; logs in {}/logs", setup->plan.data, timings.ready * 1e3,
+            (*head)->run_directory().path());
+
+  Result<frontend::BatchSummary> summary = (*batch)->run((*head)->router());
+  if (!summary) {
+    fmt::print(stderr, "{}\n", summary.error().message);
+    return exit_some_failed;
+  }
+  if (const Status settled = settle(**head, config); !settled) {
+    log::error("run", "{}", settled.error().message);
+    if (!summary->error && !summary->interrupted) summary->error = settled.error();
+  }
+  print_timings(timings, *summary, (*head)->router());
+  (void)(*head)->cluster().stop(stop_grace);
+  return finish(options, *summary);
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, int& exit_code) {
+  CLI::App* command = app.add_subcommand("run", "Answer a file of requests (offline batch)");
+  auto options = std::make_shared<RunOptions>();
+  add_setup_options(*command, options->setup);
+  command
+      ->add_option("-i,--input", options->input,
+                   "Requests: OpenAI batch lines, or {\"custom_id\", \"messages\" | \"prompt\", ...}")
+      ->required()
+      ->type_name("FILE");
+  command
+      ->add_option("-o,--output", options->output,
+                   "Answers, one line each as they come; an interrupted run goes on where it was")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("--summary", options->summary, "Write the summary here as JSON")->type_name("FILE");
+  command->footer(
+      "Example:\n  weft run -c weft.toml -i prompts.jsonl -o results.jsonl\n\n"
+      "The smallest weft.toml:\n  [model]\n  path = \"models/weft-tiny\"");
+  command->callback([options, &exit_code] { exit_code = run_batch(*options); });
+}
+
+}  // namespace weft::cli

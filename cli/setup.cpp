@@ -1,0 +1,145 @@
+#include "cli/setup.h"
+
+#include <fmt/format.h>
+
+#include "cli/exit_code.h"
+#include "core/telemetry/log.h"
+
+#ifndef WEFT_VERSION
+#error "the build defines WEFT_VERSION"
+#endif
+
+namespace weft::cli {
+namespace {
+
+constexpr Duration inventory_deadline = std::chrono::seconds(30);
+
+// Loads the plugins a configuration names and checks the user's options for them; every problem is kept.
+class PluginLoader {
+ public:
+  PluginLoader(const Config& config, PluginHost& host) : config_(config), host_(host) {}
+
+  const LoadedPlugin* load(const char* kind, const std::string& table, const PluginChoice& choice,
+                           const std::string& name) {
+    const auto loaded = host_.load({.kind = kind, .name = name, .path = choice.path, .sha256 = choice.sha256});
+    if (!loaded) {
+      code_ = exit_code_of(loaded.error());
+      problems_.push_back({choice.where, fmt::format("[{}] plugin: {}", table, loaded.error().message)});
+      return nullptr;
+    }
+    return *loaded;
+  }
+
+  PluginOptions options(const LoadedPlugin* plugin, const std::string& table, const PluginChoice& choice) {
+    if (plugin == nullptr) return {};
+    CheckedOptions checked = check_options(plugin->info.options, choice.options, table + ".config", choice.where);
+    for (OptionProblem& problem : checked.problems)
+      problems_.push_back({std::move(problem.where), std::move(problem.message)});
+    return std::move(checked.options);
+  }
+
+  std::vector<Problem>& problems() { return problems_; }
+  int code() const { return code_; }
+
+ private:
+  const Config& config_;
+  PluginHost& host_;
+  std::vector<Problem> problems_;
+  int code_ = exit_usage;
+};
+
+void print(const std::vector<Problem>& problems) {
+  for (const Problem& problem : problems)
+    fmt::print(stderr, "{}\n", to_string(problem));
+}
+
+}  // namespace
+
+std::string build_identity() { return WEFT_VERSION; }
+
+std::vector<WorkerPlugin> Setup::worker_plugins() const {
+  std::vector<WorkerPlugin> plugins;
+  for (const LoadedPlugin* plugin : {communicator, control, device})
+    if (plugin != nullptr && (plugin != control || control != communicator || plugins.empty()))
+      plugins.push_back({.kind = plugin->info.kind,
+                         .name = plugin->info.name,
+                         .version = plugin->info.version,
+                         .sha256 = plugin->info.sha256,
+                         .path = plugin->info.file});
+  return plugins;
+}
+
+std::unique_ptr<Setup> make_setup(const SetupOptions& options, int& exit_code) {
+  exit_code = exit_usage;
+  ParsedConfig parsed = read_config(options.config_file, options.overrides);
+  if (parsed.unreadable) {
+    print(parsed.problems);
+    exit_code = parsed.missing ? exit_not_found : exit_usage;
+    return nullptr;
+  }
+  auto setup = std::make_unique<Setup>();
+  setup->config = std::move(parsed.config);
+  const Config& config = setup->config;
+  log::set_up({.level = log::parse_level(config.log.level).value_or(LogLevel::info),
+               .format = log::parse_format(config.log.format).value_or(log::Format::text)});
+  setup->host = std::make_unique<PluginHost>(
+      PluginHost::Options{.search_path = SearchPath::standard(options.plugin_dirs), .strict = config.plugins.strict});
+
+  PluginLoader loader(config, *setup->host);
+  const PluginNames names = resolve_plugins(config);
+  const LoadedPlugin* executor = loader.load("executor", "executor", config.executor, config.executor.plugin);
+  const LoadedPlugin* balancer = loader.load("load_balancer", "balancer", config.balancer, config.balancer.plugin);
+  setup->communicator = loader.load("communicator", "communicator", config.communicator, names.communicator);
+  setup->control =
+      names.control == names.communicator || names.control.empty()
+          ? setup->communicator
+          : loader.load("communicator", "communicator", {.where = config.communicator.where}, names.control);
+  setup->device = loader.load("device", "device", config.device, names.device);
+  const PluginOptions executor_options = loader.options(executor, "executor", config.executor);
+  const PluginOptions balancer_options = loader.options(balancer, "balancer", config.balancer);
+  loader.options(setup->communicator, "communicator", config.communicator);
+  loader.options(setup->device, "device", config.device);
+
+  // A plugin chosen by its file alone has told its name by now.
+  if (setup->communicator != nullptr && config.communicator.plugin.empty())
+    setup->config.communicator.plugin = setup->communicator->info.name;
+  if (setup->device != nullptr && config.device.plugin.empty()) setup->config.device.plugin = setup->device->info.name;
+  if (executor != nullptr) setup->config.executor.plugin = executor->info.name;
+  if (balancer != nullptr) setup->config.balancer.plugin = balancer->info.name;
+
+  std::vector<Problem> problems = std::move(parsed.problems);
+  const bool only_plugins = problems.empty();
+  problems.insert(problems.end(), loader.problems().begin(), loader.problems().end());
+  if (!problems.empty()) {
+    print(problems);
+    exit_code = only_plugins ? loader.code() : exit_usage;
+    return nullptr;
+  }
+
+  const auto built = [&]() -> Status {
+    WEFT_ASSIGN_CONTEXT(model, engine::read_model_config(config.model.path), "model");
+    setup->model = std::move(model);
+    setup->executor_services =
+        std::make_unique<PluginHostServices>(HostServicesSpec{.plugin = executor->id(), .metrics = &setup->metrics});
+    setup->balancer_services =
+        std::make_unique<PluginHostServices>(HostServicesSpec{.plugin = balancer->id(), .metrics = &setup->metrics});
+    WEFT_ASSIGN(made_executor, create_plugin<Executor>(*executor, executor_options, *setup->executor_services));
+    setup->executor = std::move(made_executor);
+    WEFT_ASSIGN(made_balancer, create_plugin<LoadBalancer>(*balancer, balancer_options, *setup->balancer_services));
+    setup->balancer = std::move(made_balancer);
+    WEFT_ASSIGN_CONTEXT(inventory, setup->executor->inventory(Deadline::in(inventory_deadline)), executor->id());
+    setup->inventory = std::move(inventory);
+    WEFT_ASSIGN(plan, make_plan(config, setup->model.shape, setup->inventory));
+    setup->plan = std::move(plan);
+    return {};
+  }();
+  if (!built) {
+    fmt::print(stderr, "{}\n", built.error().message);
+    exit_code = exit_code_of(built.error());
+    return nullptr;
+  }
+  exit_code = exit_ok;
+  return setup;
+}
+
+}  // namespace weft::cli

@@ -1,0 +1,53 @@
+// What every command that reads weft.toml does first: the configuration, its plugins and the model's shape, with every
+// problem of all of them told at once.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/cluster/cluster.h"
+#include "core/config/config.h"
+#include "core/plan/plan.h"
+#include "core/plugin/host_services.h"
+#include "core/plugin/plugin_host.h"
+#include "engine/model/model_config.h"
+#include "weft/executor.h"
+#include "weft/load_balancer.h"
+
+namespace weft::cli {
+
+// The options that such commands share.
+struct SetupOptions {
+  std::string config_file = "weft.toml";
+  std::vector<std::string> overrides;
+  std::vector<std::string> plugin_dirs;
+};
+
+// Ready to plan or to launch. Members are destroyed from the last to the first: objects of plugins before their host.
+struct Setup {
+  Config config;
+  engine::ModelConfig model;
+  std::unique_ptr<PluginHost> host;
+  Metrics metrics;
+  const LoadedPlugin* communicator = nullptr;
+  const LoadedPlugin* control = nullptr;
+  const LoadedPlugin* device = nullptr;
+  std::unique_ptr<PluginHostServices> executor_services;
+  std::unique_ptr<PluginHostServices> balancer_services;
+  PluginHandle<Executor> executor;
+  PluginHandle<LoadBalancer> balancer;
+  Inventory inventory;
+  Plan plan;
+
+  std::vector<WorkerPlugin> worker_plugins() const;
+  DType dtype() const { return config.model.dtype.value_or(model.shape.dtype); }
+};
+
+// Prints every problem on standard error, one a line. `exit_code` says what to return where the pointer is null.
+std::unique_ptr<Setup> make_setup(const SetupOptions& options, int& exit_code);
+
+// Version and source revision: what Hello compares.
+std::string build_identity();
+
+}  // namespace weft::cli
