@@ -69,8 +69,9 @@ std::string route_address() {
   return found ? std::string(text.data()) : loopback;
 }
 
-Result<std::shared_ptr<gloo::transport::Device>> make_device(const std::string& interface, const std::string& address,
-                                                             std::span<const int> cpus) {
+Result<std::shared_ptr<gloo::transport::tcp::Device>> make_device(const std::string& interface,
+                                                                  const std::string& address,
+                                                                  std::span<const int> cpus) {
   gloo::transport::tcp::attr attributes;
   if (interface.empty())
     attributes.hostname = address;
@@ -78,7 +79,7 @@ Result<std::shared_ptr<gloo::transport::Device>> make_device(const std::string& 
     attributes.iface = interface;
   try {
     const ThreadTemplate lent(cpus);
-    return gloo::transport::tcp::CreateDevice(attributes);
+    return std::static_pointer_cast<gloo::transport::tcp::Device>(gloo::transport::tcp::CreateDevice(attributes));
   } catch (const std::exception& error) {
     return fail(
         ErrorCode::invalid_argument,

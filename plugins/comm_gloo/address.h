@@ -7,7 +7,7 @@
 
 #include "weft/status.h"
 
-namespace gloo::transport {
+namespace gloo::transport::tcp {
 class Device;
 }
 
@@ -20,7 +20,8 @@ std::string route_address();
 // A Gloo TCP device bound to `interface` if that is not empty, else to `address`; ports are the kernel's
 // choice. It owns one thread, "weft-gloo", which runs on `cpus` (empty: anywhere) and takes no signals.
 // invalid_argument when this machine has no such interface or address.
-Result<std::shared_ptr<gloo::transport::Device>> make_device(const std::string& interface, const std::string& address,
-                                                             std::span<const int> cpus);
+Result<std::shared_ptr<gloo::transport::tcp::Device>> make_device(const std::string& interface,
+                                                                  const std::string& address,
+                                                                  std::span<const int> cpus);
 
 }  // namespace weft::comm_gloo

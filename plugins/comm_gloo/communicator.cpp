@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 #include <gloo/context.h>
-#include <gloo/transport/device.h>
 #include <gloo/transport/pair.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "plugins/comm_gloo/address.h"
+#include "plugins/comm_gloo/loop.h"
 #include "plugins/comm_gloo/pipe_signal.h"
 #include "plugins/comm_gloo/rendezvous.h"
 
@@ -54,7 +54,7 @@ Result<std::unique_ptr<Group>> GlooCommunicator::open(const GroupSpec& spec) {
   return std::make_unique<GlooGroup>(spec, std::move(fabric), settings_.gather_bytes);
 }
 
-Result<std::shared_ptr<gloo::transport::Device>> GlooCommunicator::device_for(const GroupSpec& spec) {
+Result<std::shared_ptr<gloo::transport::tcp::Device>> GlooCommunicator::device_for(const GroupSpec& spec) {
   std::string address = settings_.address.empty() ? spec.address : settings_.address;
   if (address.empty()) address = route_address();
   const std::string& key = settings_.interface.empty() ? address : settings_.interface;
@@ -70,7 +70,9 @@ Result<std::shared_ptr<gloo::transport::Device>> GlooCommunicator::device_for(co
 
 Result<Fabric> GlooCommunicator::build(const GroupSpec& spec) {
   WEFT_ASSIGN(device, device_for(spec));
+  const LoopStirrer stirrer(device);
   Fabric fabric;
+  fabric.device = device;
   fabric.outbox = allocate_aligned(max_frame);
   if (!fabric.outbox) return fail(ErrorCode::resource_exhausted, "no memory for the group's buffers");
   WEFT_ASSIGN(lane_mesh, connect(spec, "lanes", device));
@@ -96,7 +98,8 @@ Result<Fabric> GlooCommunicator::build(const GroupSpec& spec) {
   fabric.exchange = std::make_unique<Exchange>(spec.rank, std::move(lanes), fabric.outbox.get());
 
   WEFT_ASSIGN(message_mesh, connect(spec, "messages", device));
-  fabric.postbox = std::make_unique<Postbox>(std::move(message_mesh));
+  WEFT_ASSIGN(postbox, Postbox::open(std::move(message_mesh), device));
+  fabric.postbox = std::move(postbox);
   return fabric;
 }
 

@@ -11,7 +11,7 @@
 #include "weft/communicator.h"
 #include "weft/host.h"
 
-namespace gloo::transport {
+namespace gloo::transport::tcp {
 class Device;
 }
 
@@ -32,13 +32,13 @@ class GlooCommunicator final : public Communicator {
   void* query(std::string_view) override { return nullptr; }
 
  private:
-  Result<std::shared_ptr<gloo::transport::Device>> device_for(const GroupSpec& spec);
+  Result<std::shared_ptr<gloo::transport::tcp::Device>> device_for(const GroupSpec& spec);
   Result<Fabric> build(const GroupSpec& spec);
 
   const Settings settings_;
   HostServices& host_;
-  std::mutex mutex_;                                                         // guards devices_
-  std::map<std::string, std::shared_ptr<gloo::transport::Device>> devices_;  // by interface or address
+  std::mutex mutex_;                                                              // guards devices_
+  std::map<std::string, std::shared_ptr<gloo::transport::tcp::Device>> devices_;  // by interface or address
 };
 
 }  // namespace weft::comm_gloo

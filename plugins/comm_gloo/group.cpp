@@ -9,6 +9,7 @@
 #include <numeric>
 #include <utility>
 
+#include "plugins/comm_gloo/loop.h"
 #include "plugins/comm_gloo/pipe_signal.h"
 #include "plugins/comm_gloo/rendezvous.h"
 
@@ -274,10 +275,14 @@ Status GlooGroup::close(Deadline deadline) {
     if (!reason_) reason_ = Error{ErrorCode::failed_precondition, fmt::format("gloo: group '{}' is closed", spec_.id)};
     reported_ = true;
     if (fabric_.postbox) unfinished_ = fabric_.postbox->tickets();
+    std::optional<LoopStirrer> stirrer;
+    if (fabric_.device) stirrer.emplace(fabric_.device);
     fabric_.postbox.reset();
     fabric_.exchange.reset();
     fabric_.lane_mesh.reset();
     fabric_.outbox.reset();
+    stirrer.reset();
+    fabric_.device.reset();
   }
   if (spec_.size == 1) return {};
   return leave(spec_, deadline);

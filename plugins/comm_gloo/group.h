@@ -20,7 +20,10 @@
 
 namespace gloo {
 class Context;
+namespace transport::tcp {
+class Device;
 }
+}  // namespace gloo
 
 namespace weft::comm_gloo {
 
@@ -33,6 +36,7 @@ AlignedMemory allocate_aligned(Bytes bytes) noexcept;
 
 // The connections of an open group; all empty in a group of one.
 struct Fabric {
+  std::shared_ptr<gloo::transport::tcp::Device> device;
   std::shared_ptr<gloo::Context> lane_mesh;  // outlives the exchange
   AlignedMemory outbox;                      // max_frame bytes; the lanes write from it
   std::unique_ptr<Exchange> exchange;

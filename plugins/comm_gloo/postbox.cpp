@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gloo/context.h>
 #include <gloo/transport/context.h>
+#include <gloo/transport/pair.h>
 #include <gloo/transport/unbound_buffer.h>
 
 #include <algorithm>
@@ -29,8 +30,32 @@ Error gone(const char* detail) {
 }  // namespace
 
 Postbox::Postbox(std::shared_ptr<gloo::Context> mesh)
-    : mesh_(std::move(mesh)), stopper_(mesh_->createUnboundBuffer(&stopper_memory_, sizeof(stopper_memory_))) {}
+    : mesh_(std::move(mesh)),
+      stopper_(mesh_->createUnboundBuffer(&stopper_memory_, sizeof(stopper_memory_))),
+      gone_(static_cast<std::size_t>(mesh_->size)) {}
 Postbox::~Postbox() = default;
+
+Result<std::unique_ptr<Postbox>> Postbox::open(std::shared_ptr<gloo::Context> mesh,
+                                               const std::shared_ptr<gloo::transport::tcp::Device>& device) {
+  try {
+    std::unique_ptr<Postbox> postbox(new Postbox(std::move(mesh)));
+    for (std::int32_t peer = 0; peer < postbox->mesh_->size; ++peer) {
+      if (peer == postbox->mesh_->rank) continue;
+      WEFT_ASSIGN(socket, duplicate_socket(postbox->mesh_->getPair(peer)->address().bytes()));
+      postbox->watches_.push_back(std::make_unique<HangupWatch>(
+          device, std::move(socket), [self = postbox.get(), peer] { self->peer_gone(peer); }));
+    }
+    return postbox;
+  } catch (const std::exception& error) {
+    return fail(gone(error.what()));
+  }
+}
+
+void Postbox::peer_gone(std::int32_t peer) noexcept {
+  const std::lock_guard lock(mutex_);
+  gone_[static_cast<std::size_t>(peer)] = true;
+  if (sending_ != nullptr && sending_->peer == peer) sending_->buffer->abortWaitSend();
+}
 
 Status Postbox::post(Message message, Bytes bytes, std::uint32_t tag, Counters& counters) {
   const std::uint64_t slot = slot_of(tag, counters[{message.peer, tag}]++, bytes);
@@ -73,43 +98,55 @@ std::vector<std::uint64_t> Postbox::tickets() const {
   return tickets;
 }
 
+Status Postbox::wait_send(Message& message, Deadline deadline) {
+  const auto peer = static_cast<std::size_t>(message.peer);
+  bool peer_gone = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopped_) return fail(gone("stopped"));
+    peer_gone = gone_[peer];
+    if (!peer_gone) sending_ = &message;
+  }
+  bool sent = !peer_gone && message.buffer->waitSend(nullptr, timeout_of(deadline));
+  {
+    const std::lock_guard lock(mutex_);
+    sending_ = nullptr;
+    if (!sent && stopped_) return fail(gone("stopped"));
+  }
+  // The peer may have gone after it took the message. Without time Gloo says what is; if that is no, it closes the
+  // mesh, which is what becomes of it anyway.
+  if (!sent) sent = message.buffer->waitSend(nullptr, std::chrono::milliseconds(0));
+  if (!sent) return fail(gone("its end came before the message's"));
+  return {};
+}
+
 Status Postbox::wait(std::uint64_t ticket, Deadline deadline) {
   const auto message = find(ticket);
   if (message == messages_.end()) return {};
   deadline = deadline.earlier(message->deadline);
-  bool completed = false;
   try {
-    if (message->outgoing) {
-      {
-        const std::lock_guard lock(mutex_);
-        if (stopped_) return fail(gone("stopped"));
-        sending_ = message->buffer.get();
-      }
-      completed = message->buffer->waitSend(nullptr, timeout_of(deadline));
-    } else {
-      completed = message->buffer->waitRecv(nullptr, timeout_of(deadline));
-    }
+    if (message->outgoing)
+      WEFT_TRY(wait_send(*message, deadline));
+    else
+      message->buffer->waitRecv(nullptr, timeout_of(deadline));
+    messages_.erase(message);
+    return {};
   } catch (const std::exception& error) {
     const std::lock_guard lock(mutex_);
     sending_ = nullptr;
-    if (!stopped_ && deadline.passed())
-      return fail(
-          ErrorCode::deadline_exceeded,
-          fmt::format("did not {} {} bytes in time", message->outgoing ? "take" : "send", message->buffer->size), true);
-    return fail(gone(error.what()));
+    if (stopped_ || gone_[static_cast<std::size_t>(message->peer)] || !deadline.passed())
+      return fail(gone(error.what()));
+    return fail(ErrorCode::deadline_exceeded,
+                fmt::format("did not {} {} bytes in time", message->outgoing ? "take" : "send", message->buffer->size),
+                true);
   }
-  const std::lock_guard lock(mutex_);
-  sending_ = nullptr;
-  if (!completed) return fail(gone("stopped"));
-  messages_.erase(message);
-  return {};
 }
 
 void Postbox::stop() noexcept {
   {
     const std::lock_guard lock(mutex_);
     if (std::exchange(stopped_, true)) return;
-    if (sending_ != nullptr) sending_->abortWaitSend();
+    if (sending_ != nullptr) sending_->buffer->abortWaitSend();
   }
   try {
     stopper_->waitRecv(nullptr, std::chrono::milliseconds(0));

@@ -6,7 +6,6 @@
 // a longer one.
 #pragma once
 
-#include <array>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -15,6 +14,7 @@
 #include <mutex>
 #include <vector>
 
+#include "plugins/comm_gloo/loop.h"
 #include "weft/buffer.h"
 #include "weft/communicator.h"
 #include "weft/status.h"
@@ -24,7 +24,10 @@ namespace gloo {
 class Context;
 namespace transport {
 class UnboundBuffer;
+namespace tcp {
+class Device;
 }
+}  // namespace transport
 }  // namespace gloo
 
 namespace weft::comm_gloo {
@@ -34,8 +37,9 @@ class Postbox {
   static constexpr std::uint32_t tags = 65536;
   static constexpr Bytes max_bytes = Bytes{1} << 34;  // of one message, exclusive
 
-  // `mesh` is connected and used by nobody else.
-  explicit Postbox(std::shared_ptr<gloo::Context> mesh);
+  // `mesh` is connected, over `device`, and used by nobody else.
+  static Result<std::unique_ptr<Postbox>> open(std::shared_ptr<gloo::Context> mesh,
+                                               const std::shared_ptr<gloo::transport::tcp::Device>& device);
   ~Postbox();
 
   // Post a message of 1..max_bytes-1 bytes under this group's `ticket`; tickets rise. The buffer is lent
@@ -65,6 +69,10 @@ class Postbox {
   };
   using Counters = std::map<std::pair<std::int32_t, std::uint32_t>, std::uint64_t>;  // by peer and tag
 
+  explicit Postbox(std::shared_ptr<gloo::Context> mesh);
+  // On the device's thread: this peer has closed its connection.
+  void peer_gone(std::int32_t peer) noexcept;
+  Status wait_send(Message& message, Deadline deadline);
   Status post(Message message, Bytes bytes, std::uint32_t tag, Counters& counters);
   std::deque<Message>::iterator find(std::uint64_t ticket) noexcept;
 
@@ -76,9 +84,12 @@ class Postbox {
   std::unique_ptr<gloo::transport::UnboundBuffer> stopper_;
   std::byte stopper_memory_{};
 
-  std::mutex mutex_;  // guards the two below
+  std::mutex mutex_;  // guards the three below
   bool stopped_ = false;
-  gloo::transport::UnboundBuffer* sending_ = nullptr;  // what wait() is blocked on; Gloo does not always wake it
+  std::vector<bool> gone_;      // by rank
+  Message* sending_ = nullptr;  // what wait() is blocked on: Gloo does not wake a send that is half written
+
+  std::vector<std::unique_ptr<HangupWatch>> watches_;  // last, because they call us until they are gone
 };
 
 }  // namespace weft::comm_gloo

@@ -132,9 +132,10 @@ Status meet(const GroupSpec& spec) {
     if (rank == spec.rank) continue;
     const auto value = spec.store->wait({rank_key(spec, rank)}, spec.deadline);
     if (!value) {
+      Error error =
+          value.error().code == ErrorCode::deadline_exceeded ? missing_ranks(spec) : annotate(value.error(), "store");
       withdraw(spec);
-      if (value.error().code == ErrorCode::deadline_exceeded) return fail(missing_ranks(spec));
-      return fail(annotate(value.error(), "store"));
+      return fail(std::move(error));
     }
     WEFT_TRY(check_presence(spec, rank, value->front()));
   }
