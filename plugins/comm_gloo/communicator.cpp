@@ -78,6 +78,12 @@ Result<Fabric> GlooCommunicator::build(const GroupSpec& spec) {
   WEFT_ASSIGN(lane_mesh, connect(spec, "lanes", device));
   fabric.lane_mesh = lane_mesh;
 
+  WEFT_ASSIGN(message_mesh, connect(spec, "messages", device));
+  WEFT_ASSIGN(postbox, Postbox::open(std::move(message_mesh), device));
+  fabric.postbox = std::move(postbox);
+
+  // The greetings come last: a rank has heard all of them only when all ranks have their connections, so what one that
+  // is done does then, closing too, disturbs nobody's open.
   const Lane::Limits limits{.spin = settings_.spin, .operation_timeout = spec.operation_timeout};
   std::vector<std::unique_ptr<Lane>> lanes(static_cast<std::size_t>(spec.size));
   const auto greeting = [&](std::int32_t rank) {
@@ -96,10 +102,6 @@ Result<Fabric> GlooCommunicator::build(const GroupSpec& spec) {
     lanes[static_cast<std::size_t>(peer)] = std::move(lane);
   }
   fabric.exchange = std::make_unique<Exchange>(spec.rank, std::move(lanes), fabric.outbox.get());
-
-  WEFT_ASSIGN(message_mesh, connect(spec, "messages", device));
-  WEFT_ASSIGN(postbox, Postbox::open(std::move(message_mesh), device));
-  fabric.postbox = std::move(postbox);
   return fabric;
 }
 

@@ -74,8 +74,9 @@ int Descriptor::release() noexcept { return std::exchange(fd_, -1); }
 Result<Descriptor> duplicate_socket(std::span<const char> local) {
   std::vector<int> matches = open_descriptors();
   std::erase_if(matches, [&](int fd) { return !is_connected_from(fd, local); });
-  if (matches.size() != 1)
-    return fail(ErrorCode::internal, fmt::format("found {} sockets where Gloo's connection should be", matches.size()));
+  if (matches.empty()) return fail(closed());
+  if (matches.size() > 1)
+    return fail(ErrorCode::internal, fmt::format("{} sockets have the address of Gloo's connection", matches.size()));
   Descriptor copy(::fcntl(matches.front(), F_DUPFD_CLOEXEC, 0));
   // Another thread may have closed that descriptor in between, and its number may be somebody else's now.
   if (copy.get() < 0 || !is_connected_from(copy.get(), local))

@@ -40,7 +40,7 @@ class Descriptor {
 };
 
 // A duplicate of the descriptor of the connected socket whose local address is `local` (a sockaddr_storage,
-// as Gloo's Address::bytes() begins). internal if this process has none, or more than one.
+// as Gloo's Address::bytes() begins). unavailable: there is none any more, so the connection is closed.
 Result<Descriptor> duplicate_socket(std::span<const char> local);
 
 class Lane {
