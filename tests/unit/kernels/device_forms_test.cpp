@@ -148,6 +148,22 @@ TEST_P(DeviceForms, LinearStacksItsPartsOneBelowTheOtherWhateverTheirTypes) {
   EXPECT_THAT(out.values(), ElementsAre(6, 9, 34));
 }
 
+TEST_P(DeviceForms, WeightsMayLieAtAnyAddress) {
+  // A tensor in a mapped file starts where the header ends.
+  for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
+    auto bytes = packed(type, {1, 2, 3, 4, 5, 6});
+    bytes.insert(bytes.begin(), std::byte{0});
+    const WeightPart part{
+        .data = bytes.data() + 1, .type = type, .rows = 2, .columns = 2, .bias = bytes.data() + 1 + 4 * size_of(type)};
+    const auto w = device_->load_weight({&part, 1}, {.name = "odd"});
+    ASSERT_TRUE(w) << w.error().message;
+    const Matrix in(DType::f32, 1, 2, {10, 1});
+    Matrix out(DType::f32, 1, 2);
+    ASSERT_TRUE(device_->linear({.weight = w->get(), .in = in.view(), .out = out.view()}, {}));
+    EXPECT_THAT(out.values(), ElementsAre(17, 40));
+  }
+}
+
 TEST_P(DeviceForms, LinearRoundsItsWeightsToTheTypeItComputesIn) {
   const auto w = make_weight(*device_, WeightUse::linear, DType::f32, DType::bf16, 1, 1, {1.001f});
   const Matrix in(DType::f32, 1, 1, {1});
