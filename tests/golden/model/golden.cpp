@@ -42,13 +42,38 @@ std::vector<GoldenCase> read_golden(const std::string& path) {
   return cases;
 }
 
-std::string name_of(const Layout& layout) { return fmt::format("tp{}_pp{}", layout.tensor, layout.pipeline); }
+const std::vector<GoldenDevice>& golden_devices() {
+  static const std::vector<GoldenDevice> devices = {
+      {.name = "reference", .make = make_reference_device, .multiplications = 5e8},
+  };
+  return devices;
+}
 
-Result<std::unique_ptr<ThreadReplica>> load_replica(const std::string& directory, Layout layout,
-                                                    const std::vector<GoldenCase>& cases) {
+std::vector<GoldenCase> within_limit(std::vector<GoldenCase> cases, const GoldenDevice& device, double parameters) {
+  if (device.multiplications == 0) return cases;
+  auto rows = static_cast<std::size_t>(device.multiplications / parameters);
+  std::vector<GoldenCase> kept;
+  for (GoldenCase& golden : cases) {
+    if (!kept.empty() && rows <= golden.prompt.size()) break;
+    const std::size_t left = rows - std::min(rows, golden.prompt.size());
+    golden.ids.resize(std::clamp<std::size_t>(left, 1, golden.ids.size()));
+    rows = left - std::min(left, golden.ids.size());
+    kept.push_back(std::move(golden));
+  }
+  return kept;
+}
+
+std::string test_name(const GoldenDevice& device, const std::string& model, const Layout& layout) {
+  std::string name = fmt::format("{}_{}_tp{}_pp{}", device.name, model, layout.tensor, layout.pipeline);
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+Result<std::unique_ptr<ThreadReplica>> load_replica(const std::string& directory, const GoldenDevice& device,
+                                                    Layout layout, const std::vector<GoldenCase>& cases) {
   return ThreadReplica::load(
       {.model_directory = directory,
-       .make_device = make_reference_device,
+       .make_device = device.make,
        .tensor = layout.tensor,
        .pipeline = layout.pipeline,
        .blocks = blocks_a_sequence(cases) * static_cast<std::int32_t>(cases.size()),

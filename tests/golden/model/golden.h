@@ -19,15 +19,29 @@ struct GoldenCase {
 // The cases of a greedy.json. Fails the test, and returns none, where the file is no such thing.
 std::vector<GoldenCase> read_golden(const std::string& path);
 
-// How a model is split, and the device it runs on.
+// How a model is split.
 struct Layout {
   std::int32_t tensor = 1;
   std::int32_t pipeline = 1;
 };
-std::string name_of(const Layout& layout);  // "tp2_pp1"
 
-Result<std::unique_ptr<ThreadReplica>> load_replica(const std::string& directory, Layout layout,
-                                                    const std::vector<GoldenCase>& cases);
+// A device to hold against the goldens, and how much work it is given: a naive one gets through the first part of the
+// cases only.
+struct GoldenDevice {
+  std::string name;
+  DeviceFactory make;
+  double multiplications = 0;  // rows times parameters; 0: no limit
+};
+const std::vector<GoldenDevice>& golden_devices();
+
+// The first cases that stay inside the device's limit for a model of `parameters`, the last one shortened; at least one.
+std::vector<GoldenCase> within_limit(std::vector<GoldenCase> cases, const GoldenDevice& device, double parameters);
+
+// "reference_weft_tiny_tp2_pp1".
+std::string test_name(const GoldenDevice& device, const std::string& model, const Layout& layout);
+
+Result<std::unique_ptr<ThreadReplica>> load_replica(const std::string& directory, const GoldenDevice& device,
+                                                    Layout layout, const std::vector<GoldenCase>& cases);
 
 // Generates as many ids as each golden has, all cases in one batch, prompts in chunks of at most `chunk` tokens.
 Result<std::vector<std::vector<TokenId>>> generate_greedily(ThreadReplica& replica,

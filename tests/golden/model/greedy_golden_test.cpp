@@ -12,46 +12,18 @@
 namespace weft::test {
 namespace {
 
-void expect_golden_ids(const std::string& directory, const std::string& golden, Layout layout, std::int32_t chunk,
-                       std::size_t first_cases) {
-  auto cases = read_golden(golden);
-  ASSERT_FALSE(cases.empty());
-  cases.resize(std::min(cases.size(), first_cases));
-  auto replica = load_replica(directory, layout, cases);
-  ASSERT_TRUE(replica) << replica.error().message;
-  const auto ids = generate_greedily(**replica, cases, chunk);
-  ASSERT_TRUE(ids) << ids.error().message;
-  for (std::size_t i = 0; i < cases.size(); ++i)
-    EXPECT_EQ((*ids)[i], cases[i].ids) << "case " << i;
-}
+struct Golden {
+  std::string directory;
+  std::string file;
+};
 
-class BundledModel : public ::testing::TestWithParam<Layout> {};
-
-TEST_P(BundledModel, GeneratesTheGoldenIds) {
+Golden bundled() {
   const std::string root = WEFT_SOURCE_DIR;
-  expect_golden_ids(root + "/models/weft-tiny", root + "/tests/golden/data/weft-tiny-greedy.json", GetParam(), 1024,
-                    1000);
+  return {root + "/models/weft-tiny", root + "/tests/golden/data/weft-tiny-greedy.json"};
 }
 
-// 8 ranks share 4 KV heads; two stages of 2 ranks.
-INSTANTIATE_TEST_SUITE_P(Greedy, BundledModel,
-                         ::testing::Values(Layout{1, 1}, Layout{2, 1}, Layout{4, 1}, Layout{8, 1}, Layout{1, 2},
-                                           Layout{2, 2}, Layout{1, 4}),
-                         [](const auto& test) { return name_of(test.param); });
-
-TEST(BundledModel, GeneratesTheSameIdsFromPromptsInChunks) {
-  const std::string root = WEFT_SOURCE_DIR;
-  expect_golden_ids(root + "/models/weft-tiny", root + "/tests/golden/data/weft-tiny-greedy.json", {1, 1}, 5, 8);
-}
-
-class SharedModel : public ::testing::TestWithParam<std::tuple<std::string, Layout>> {};
-
-TEST_P(SharedModel, GeneratesTheGoldenIds) {
-  const auto& [model, layout] = GetParam();
-  const std::string directory = shared_path("models/" + model);
-  const std::string golden = shared_path("goldens/" + model + "/greedy.json");
-  if (!std::filesystem::exists(golden)) GTEST_SKIP() << "skipped: no shared data";
-  const auto config = engine::read_model_config(directory);
+void expect_golden_ids(const Golden& golden, const GoldenDevice& device, Layout layout, std::int32_t chunk) {
+  const auto config = engine::read_model_config(golden.directory);
   ASSERT_TRUE(config) << config.error().message;
   if (config->shape.query_heads % layout.tensor != 0) {
     const auto shape = engine::rank_shape(config->shape, {.tp_size = layout.tensor});
@@ -59,19 +31,58 @@ TEST_P(SharedModel, GeneratesTheGoldenIds) {
     EXPECT_NE(shape.error().message.find("does not divide the"), std::string::npos) << shape.error().message;
     return;
   }
-  expect_golden_ids(directory, golden, layout, 1024, 1000);
+  const double parameters =
+      static_cast<double>(config->shape.weight_bytes) / static_cast<double>(size_of(config->shape.dtype));
+  const auto cases = within_limit(read_golden(golden.file), device, parameters);
+  ASSERT_FALSE(cases.empty());
+  auto replica = load_replica(golden.directory, device, layout, cases);
+  ASSERT_TRUE(replica) << replica.error().message;
+  const auto ids = generate_greedily(**replica, cases, chunk);
+  ASSERT_TRUE(ids) << ids.error().message;
+  for (std::size_t i = 0; i < cases.size(); ++i)
+    EXPECT_EQ((*ids)[i], cases[i].ids) << "case " << i;
 }
 
-INSTANTIATE_TEST_SUITE_P(Greedy, SharedModel,
-                         ::testing::Combine(::testing::Values("stories260K", "stories15M", "minimind2-small",
-                                                              "tiny-gemma3", "tiny-mistral", "tiny-phi3", "tiny-qwen2",
-                                                              "tiny-qwen3", "tiny-llama3", "weft-tiny"),
-                                            ::testing::Values(Layout{1, 1}, Layout{2, 1}, Layout{4, 1}, Layout{2, 2})),
+class BundledModel : public ::testing::TestWithParam<std::tuple<GoldenDevice, Layout>> {};
+
+TEST_P(BundledModel, GeneratesTheGoldenIds) {
+  expect_golden_ids(bundled(), std::get<0>(GetParam()), std::get<1>(GetParam()), 1024);
+}
+
+// 8 ranks share 4 KV heads; two stages of 2 ranks.
+INSTANTIATE_TEST_SUITE_P(Greedy, BundledModel,
+                         ::testing::Combine(::testing::ValuesIn(golden_devices()),
+                                            ::testing::Values(Layout{1, 1}, Layout{2, 1}, Layout{4, 1}, Layout{8, 1},
+                                                              Layout{1, 2}, Layout{2, 2}, Layout{1, 4})),
                          [](const auto& test) {
-                           std::string name = std::get<0>(test.param) + "_" + name_of(std::get<1>(test.param));
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
+                           return test_name(std::get<0>(test.param), "weft-tiny", std::get<1>(test.param));
                          });
+
+class BundledModelInChunks : public ::testing::TestWithParam<GoldenDevice> {};
+
+TEST_P(BundledModelInChunks, GeneratesTheGoldenIds) { expect_golden_ids(bundled(), GetParam(), {1, 1}, 5); }
+
+INSTANTIATE_TEST_SUITE_P(Greedy, BundledModelInChunks, ::testing::ValuesIn(golden_devices()),
+                         [](const auto& test) { return test.param.name; });
+
+class SharedModel : public ::testing::TestWithParam<std::tuple<GoldenDevice, std::string, Layout>> {};
+
+TEST_P(SharedModel, GeneratesTheGoldenIds) {
+  const auto& [device, model, layout] = GetParam();
+  const Golden golden{shared_path("models/" + model), shared_path("goldens/" + model + "/greedy.json")};
+  if (!std::filesystem::exists(golden.file)) GTEST_SKIP() << "skipped: no shared data";
+  expect_golden_ids(golden, device, layout, 1024);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Greedy, SharedModel,
+    ::testing::Combine(::testing::ValuesIn(golden_devices()),
+                       ::testing::Values("stories260K", "stories15M", "minimind2-small", "tiny-gemma3", "tiny-llama3",
+                                         "tiny-mistral", "tiny-phi3", "tiny-qwen2", "tiny-qwen3", "weft-tiny"),
+                       ::testing::Values(Layout{1, 1}, Layout{2, 1}, Layout{4, 1}, Layout{1, 2}, Layout{2, 2})),
+    [](const auto& test) {
+      return test_name(std::get<0>(test.param), std::get<1>(test.param), std::get<2>(test.param));
+    });
 
 }  // namespace
 }  // namespace weft::test

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <filesystem>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "engine/weights/mapped_file.h"
@@ -23,16 +24,16 @@ std::vector<float> read_floats(const std::string& path) {
   return values;
 }
 
-class SharedLogits : public ::testing::TestWithParam<std::string> {};
+class SharedLogits : public ::testing::TestWithParam<std::tuple<GoldenDevice, std::string>> {};
 
 TEST_P(SharedLogits, AreThoseOfTransformersAtEveryPosition) {
-  const std::string model = GetParam();
+  const auto& [device, model] = GetParam();
   const std::string expected_path = shared_path("goldens/" + model + "/logits.f32");
   if (!std::filesystem::exists(expected_path)) GTEST_SKIP() << "skipped: no shared data";
   auto cases = read_golden(shared_path("goldens/" + model + "/greedy.json"));
   ASSERT_FALSE(cases.empty());
   cases.resize(1);
-  auto replica = load_replica(shared_path("models/" + model), {}, cases);
+  auto replica = load_replica(shared_path("models/" + model), device, {}, cases);
   ASSERT_TRUE(replica) << replica.error().message;
   const std::vector<float> expected = read_floats(expected_path);
   const auto vocabulary = static_cast<std::size_t>((*replica)->runner(0).config().shape.vocabulary);
@@ -60,12 +61,11 @@ TEST_P(SharedLogits, AreThoseOfTransformersAtEveryPosition) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, SharedLogits,
-                         ::testing::Values("stories260K", "tiny-llama3", "tiny-gemma3", "tiny-mistral", "tiny-phi3",
-                                           "tiny-qwen2", "tiny-qwen3"),
+                         ::testing::Combine(::testing::ValuesIn(golden_devices()),
+                                            ::testing::Values("stories260K", "tiny-gemma3", "tiny-llama3",
+                                                              "tiny-mistral", "tiny-phi3", "tiny-qwen2", "tiny-qwen3")),
                          [](const auto& test) {
-                           std::string name = test.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
+                           return test_name(std::get<0>(test.param), std::get<1>(test.param), {});
                          });
 
 }  // namespace
