@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "engine/weights/json_file.h"
+#include "kernels/cpu/cpu_device.h"
 #include "kernels/reference/reference_device.h"
 
 namespace weft::test {
@@ -45,6 +46,7 @@ std::vector<GoldenCase> read_golden(const std::string& path) {
 const std::vector<GoldenDevice>& golden_devices() {
   static const std::vector<GoldenDevice> devices = {
       {.name = "reference", .make = make_reference_device, .multiplications = 5e8},
+      {.name = "cpu", .make = [] { return make_cpu_device({.threads = 1}); }},
   };
   return devices;
 }
