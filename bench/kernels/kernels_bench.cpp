@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "bench/kernels/limits.h"
 #include "kernels/cpu/cpu_device.h"
+#include "kernels/cpu/limits.h"
 #include "weft/time.h"
 
 namespace weft {

@@ -6,14 +6,15 @@
 // together changes nothing.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/attention_kernels.cpp"
-#include "hwy/foreach_target.h"  // must come before highway.h
+#include <hwy/foreach_target.h>  // must come before highway.h
 
-#include "hwy/highway.h"
+#include <hwy/highway.h>
 
 #include <algorithm>
 #include <limits>
 
-#include "hwy/contrib/math/math-inl.h"
+#include <hwy/contrib/math/math-inl.h>
+
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/simd-inl.h"
 

@@ -9,7 +9,7 @@
 namespace weft {
 
 struct CpuDeviceOptions {
-  int threads = 0;        // with the caller's own; 0: one for each of `cpus`, or 1
+  int threads = 0;             // with the caller's own; 0: one for each of `cpus`, or 1
   std::vector<int> cpus = {};  // logical CPUs to pin workers to; empty: none is pinned
 };
 

@@ -67,7 +67,7 @@ Status CpuOperations::rms_norm(const NormArgs& args, const CpuWeight& weight) {
   const std::int64_t width = weight.columns();
   WEFT_ASSIGN(space, scratch(2 * width * pool_->threads()));
   for_each_row(args.in.rows, width, [&](std::int64_t row, int thread) {
-    float* values = space + thread * 2 * width;
+    float* values = space + 2 * width * thread;
     rows_.widen(row_of(args.in, row), args.in.type, values, width);
     if (args.residual.buffer.data != nullptr) {
       float* in = std::exchange(values, values + width);

@@ -4,16 +4,17 @@
 // is one lane of one accumulator whatever the number of rows, so its bits do not depend on the batch, nor on threads.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/linear_kernels.cpp"
-#include "hwy/foreach_target.h"  // must come before highway.h
+#include <hwy/foreach_target.h>  // must come before highway.h
 
-#include "hwy/highway.h"
+#include <hwy/highway.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <utility>
 
-#include "hwy/contrib/math/math-inl.h"
+#include <hwy/contrib/math/math-inl.h>
+
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/simd-inl.h"
 

@@ -1,9 +1,9 @@
 // What is done to one row at a time: conversions, norms, rotation, argmax.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/row_kernels.cpp"
-#include "hwy/foreach_target.h"  // must come before highway.h
+#include <hwy/foreach_target.h>  // must come before highway.h
 
-#include "hwy/highway.h"
+#include <hwy/highway.h>
 
 #include <cmath>
 #include <cstring>

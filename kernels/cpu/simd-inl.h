@@ -10,7 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "hwy/highway.h"
+#include <hwy/highway.h>
+
 #include "weft/dtype.h"
 
 HWY_BEFORE_NAMESPACE();

@@ -5,10 +5,10 @@
 // of the stored type where the sum's error crosses the point between two numbers.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <hwy/highway.h>
 
 #include <cmath>
 
-#include "hwy/highway.h"
 #include "kernels/cpu/cpu_device.h"
 #include "kernels/reference/reference_device.h"
 #include "tests/unit/kernels/attention_case.h"

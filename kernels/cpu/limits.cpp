@@ -1,15 +1,15 @@
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "bench/kernels/limits.cpp"
-#include "hwy/foreach_target.h"  // must come before highway.h
+#define HWY_TARGET_INCLUDE "kernels/cpu/limits.cpp"
+#include <hwy/foreach_target.h>  // must come before highway.h
 
-#include "hwy/highway.h"
+#include <hwy/highway.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <vector>
 
-#include "bench/kernels/limits.h"
+#include "kernels/cpu/limits.h"
 #include "kernels/cpu/thread_pool.h"
 #include "weft/time.h"
 
