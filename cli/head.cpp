@@ -4,20 +4,23 @@
 
 namespace weft::cli {
 
-Result<std::unique_ptr<Head>> Head::start(Setup& setup, RouterEvents& events, std::function<void(const Error&)> lost) {
+Result<std::unique_ptr<Head>> Head::start(Setup& setup, RouterEvents& events, std::function<void(const Error&)> lost,
+                                          std::string program) {
   std::unique_ptr<Head> head(new Head(std::move(lost)));
   const Config& config = setup.config;
   WEFT_ASSIGN(run_directory, RunDirectory::create(config.cluster.run_dir, config.cluster.name));
   head->run_directory_ = std::move(run_directory);
-  std::error_code code;
-  const std::string self = std::filesystem::read_symlink("/proc/self/exe", code).string();
-  if (code) return fail(ErrorCode::internal, "/proc/self/exe: " + code.message());
+  if (program.empty()) {
+    std::error_code code;
+    program = std::filesystem::read_symlink("/proc/self/exe", code).string();
+    if (code) return fail(ErrorCode::internal, "/proc/self/exe: " + code.message());
+  }
   WEFT_ASSIGN(cluster, Cluster::start({.config = &config,
                                        .plan = &setup.plan,
                                        .executor = setup.executor.get(),
                                        .run_directory = head->run_directory_.get(),
                                        .plugins = setup.worker_plugins(),
-                                       .worker_argv = {self, "worker"},
+                                       .worker_argv = {program, "worker"},
                                        .build = build_identity()},
                                       *head));
   head->cluster_ = std::move(cluster);

@@ -15,8 +15,9 @@ class Head final : private ClusterEvents {
  public:
   // Makes the run directory, launches the cluster and opens the router. `lost` is told, on the cluster's thread, when a
   // replica has gone down after it was ready.
-  static Result<std::unique_ptr<Head>> start(Setup& setup, RouterEvents& events,
-                                             std::function<void(const Error&)> lost);
+  // `program` is the weft that workers run; empty: this one.
+  static Result<std::unique_ptr<Head>> start(Setup& setup, RouterEvents& events, std::function<void(const Error&)> lost,
+                                             std::string program = {});
   ~Head() override;  // stops what runs
 
   Cluster& cluster() noexcept { return *cluster_; }

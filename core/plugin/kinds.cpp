@@ -20,7 +20,7 @@ const std::vector<PluginKind>& plugin_kinds() {
        .capabilities = {"prefix_affinity", "session_affinity"}},
       {.name = Device::plugin_kind,
        .interface_version = Device::interface_version,
-       .capabilities = {"batch_invariant", "bf16", "f16", "int8", "int4", "graphs", "experts", "sampling"}},
+       .capabilities = {"batch_invariant", "f32", "bf16", "f16", "int8", "int4", "graphs", "experts", "sampling"}},
   };
   return kinds;
 }
