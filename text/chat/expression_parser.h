@@ -26,7 +26,17 @@ class ExpressionParser {
   bool saw_caller = false;
 
  private:
-  struct Nesting;
+  class Nesting {  // one level of brackets; throws beyond the limit
+   public:
+    explicit Nesting(int& depth);
+    Nesting(const Nesting&) = delete;
+    Nesting& operator=(const Nesting&) = delete;
+    ~Nesting() { --depth_; }
+
+   private:
+    int& depth_;
+  };
+  static ExpressionPtr finish(ExpressionPtr node);  // counts its depth; every node that has children ends with this
   ExpressionPtr make(ExpressionKind kind, std::uint32_t offset);
   ExpressionPtr conditional();
   ExpressionPtr logic_or();

@@ -88,6 +88,11 @@ Value round_filter(Interpreter&, const Value& value, Arguments& arguments) {
   if (precision < -300 || precision > 300) return value;
   if (method == "common") {  // Python rounds the decimal digits, half to even
     if (value.whole() && precision >= 0) return Value::integer(*value.whole());
+    if (value.whole()) {
+      const double unit = std::pow(10.0, static_cast<double>(-precision));
+      const auto whole = truncated(std::nearbyint(value.number() / unit) * unit);
+      return Value::integer(whole.value_or(0));
+    }
     if (precision >= 0) {
       const std::string digits = fmt::format("{:.{}f}", value.number(), static_cast<int>(precision));
       return Value::real(parse_real(digits).value_or(value.number()));

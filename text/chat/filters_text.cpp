@@ -17,6 +17,26 @@ Value mapped(Interpreter& in, const Value& value, Arguments& arguments) {
   return Value::string(Map(text));
 }
 
+// Words begin behind space and opening brackets here, not behind apostrophes as in str.title().
+Value title_filter(Interpreter& in, const Value& value, Arguments& arguments) {
+  bind("title", arguments, {});
+  const std::string text = to_text(in.budget(), value);
+  in.budget().spend(text.size() / 4);
+  std::string out;
+  std::size_t word = 0;
+  for (std::size_t at = 0; at <= text.size();) {
+    const bool ends = at == text.size();
+    const auto [c, length] = ends ? CodePoint{U' ', 1} : code_point_at(text, at);
+    if (ends || is_python_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<') {
+      out += capitalize(std::string_view(text).substr(word, at - word));
+      if (!ends) out.append(text, at, length);
+      word = at + length;
+    }
+    at += length;
+  }
+  return Value::string(std::move(out));
+}
+
 Value trim(Interpreter& in, const Value& value, Arguments& arguments) {
   const auto given = bind("trim", arguments, {"chars"});
   std::optional<std::string_view> characters;
@@ -170,7 +190,7 @@ Value urlencode(Interpreter& in, const Value& value, Arguments& arguments) {
 std::vector<NamedFilter> text_filters() {
   return {{"upper", mapped<upper>},
           {"lower", mapped<lower>},
-          {"title", mapped<title>},
+          {"title", title_filter},
           {"capitalize", mapped<capitalize>},
           {"trim", trim},
           {"string", string},

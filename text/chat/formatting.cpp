@@ -106,8 +106,7 @@ std::string formatted_number(const Budget& budget, const Value& value, const Spe
 
 std::string formatted(Budget& budget, const Value& value, const Spec& spec) {
   const bool as_text = spec.type == '\0' || spec.type == 's';
-  if (value.is_number() && spec.type != 's' && !(value.get<bool>() != nullptr && as_text))
-    return formatted_number(budget, value, spec);
+  if (value.is_number() && spec.type != 's') return formatted_number(budget, value, spec);
   if (!as_text)
     throw fault("ValueError: Unknown format code '{}' for object of type '{}'", spec.type, value.type_name());
   std::string text = to_text(budget, value);
@@ -187,7 +186,10 @@ std::string brace_format(Budget& budget, const std::string& format, const Argume
       if (repr || name.ends_with("!s")) name.remove_suffix(2);
       Value value = field_value(name, arguments, automatic);
       if (repr) value = Value::string(to_repr(budget, value));
-      out += formatted(budget, value, parse_spec(colon == std::string_view::npos ? "" : field.substr(colon + 1)));
+      if (colon == std::string_view::npos)
+        append_text(budget, value, out);
+      else
+        out += formatted(budget, value, parse_spec(field.substr(colon + 1)));
       at = end + 1;
     } else {
       out.push_back(c);

@@ -71,8 +71,6 @@ class Writer {
     } else if (const Dict* dict = value.dict()) {
       write_dict(*dict, level);
     } else {
-      if (const auto* undefined = value.get<Undefined>(); undefined != nullptr && undefined->unsafe)
-        throw fault("{}", undefined->message());
       throw fault("TypeError: Object of type {} is not JSON serializable", value.type_name());
     }
   }

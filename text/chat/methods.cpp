@@ -186,7 +186,7 @@ Value pad(Interpreter& in, const Value& self, Arguments& arguments) {
   const std::int64_t room = std::max<std::int64_t>(whole_argument("ljust", given[0], 0) - length, 0);
   in.budget().spend_string(self.text()->size() +
                            std::min<std::size_t>(static_cast<std::size_t>(room), SIZE_MAX / 8) * fill.size());
-  const std::int64_t left = Left && Right ? room / 2 + (room & length & 1) : Left ? room : 0;
+  const std::int64_t left = Left && Right ? room / 2 + (room & (room + length) & 1) : Left ? room : 0;
   std::string out;
   for (std::int64_t i = 0; i < left; ++i)
     out += fill;

@@ -181,10 +181,7 @@ bool compare(Budget& budget, Operation operation, const Value& left, const Value
 }
 
 bool contains(Budget& budget, const Value& container, const Value& item) {
-  if (const auto* undefined = container.get<Undefined>()) {
-    if (undefined->unsafe) throw fault("{}", undefined->message());
-    return false;
-  }
+  if (container.is_undefined()) return false;
   if (const std::string* text = container.text()) {
     const std::string* part = item.text();
     if (part == nullptr)
@@ -226,10 +223,7 @@ Value slice_of(Budget& budget, const Value& subject, const Value& start, const V
 }
 
 std::int64_t length_of(Budget& budget, const Value& value) {
-  if (const auto* undefined = value.get<Undefined>()) {
-    if (undefined->unsafe) throw fault("{}", undefined->message());
-    return 0;
-  }
+  if (value.is_undefined()) return 0;
   if (const std::string* text = value.text()) {
     budget.spend(text->size() / 64);
     return static_cast<std::int64_t>(count_characters(*text));

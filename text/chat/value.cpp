@@ -233,10 +233,7 @@ int order(Budget& budget, const Value& a, const Value& b, std::string_view sign)
 
 std::vector<Value> iterate(Budget& budget, const Value& value) {
   std::vector<Value> items;
-  if (const auto* undefined = value.get<Undefined>()) {
-    if (undefined->unsafe) throw fault("{}", undefined->message());
-    return items;
-  }
+  if (value.is_undefined()) return items;
   if (const auto* list = value.sequence()) {
     budget.spend(list->items.size());
     return list->items;

@@ -123,9 +123,8 @@ std::string float_repr(double value) {
 
 void append_text(Budget& budget, const Value& value, std::string& out) {
   budget.spend(1);
-  if (const auto* undefined = value.get<Undefined>()) {
-    if (undefined->unsafe) throw fault("{}", undefined->message());
-  } else if (const auto* text = value.text()) {
+  if (value.is_undefined()) return;
+  if (const auto* text = value.text()) {
     budget.check_length(out.size() + text->size());
     budget.spend_string(text->size());
     out.append(*text);

@@ -21,8 +21,7 @@ constexpr std::size_t most_bytes_together = 4u << 20;
 
 Result<AddedToken> read_added_token(const json& entry) {
   if (!entry.is_object())
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("found a {}, expected an object", entry.type_name()));
+    return fail(ErrorCode::invalid_argument, fmt::format("found a {}, expected an object", entry.type_name()));
   AddedToken token;
   const auto id = entry.find("id");
   if (id == entry.end()) return fail(ErrorCode::invalid_argument, "no 'id'");
@@ -36,9 +35,8 @@ Result<AddedToken> read_added_token(const json& entry) {
   WEFT_ASSIGN(special, bool_field(entry, "special", false));
   token.special = special;
   token.normalized = !special;
-  for (const auto& [key, place] :
-       {std::pair("single_word", &token.single_word), std::pair("lstrip", &token.lstrip),
-        std::pair("rstrip", &token.rstrip), std::pair("normalized", &token.normalized)}) {
+  for (const auto& [key, place] : {std::pair("single_word", &token.single_word), std::pair("lstrip", &token.lstrip),
+                                   std::pair("rstrip", &token.rstrip), std::pair("normalized", &token.normalized)}) {
     WEFT_ASSIGN(value, bool_field(entry, key, *place));
     *place = value;
   }
@@ -87,14 +85,12 @@ void TokenFinder::add(std::string_view pattern, const AddedToken& token) {
 }
 
 const TokenFinder::Node* TokenFinder::child(const Node& node, unsigned char byte) const noexcept {
-  const auto found =
-      std::lower_bound(node.next.begin(), node.next.end(), byte,
-                       [](const auto& edge, unsigned char wanted) { return edge.first < wanted; });
+  const auto found = std::lower_bound(node.next.begin(), node.next.end(), byte,
+                                      [](const auto& edge, unsigned char wanted) { return edge.first < wanted; });
   return found != node.next.end() && found->first == byte ? &nodes_[found->second] : nullptr;
 }
 
-std::pair<std::int32_t, std::size_t> TokenFinder::longest_at(std::string_view text,
-                                                             std::size_t at) const noexcept {
+std::pair<std::int32_t, std::size_t> TokenFinder::longest_at(std::string_view text, std::size_t at) const noexcept {
   std::pair<std::int32_t, std::size_t> best{-1, at};
   const Node* node = &nodes_.front();
   for (std::size_t end = at; end < text.size();) {
@@ -108,8 +104,7 @@ std::pair<std::int32_t, std::size_t> TokenFinder::longest_at(std::string_view te
 
 void TokenFinder::split(std::string_view text, std::vector<Section>& out) const {
   const auto section = [&](std::size_t begin, std::size_t end, TokenId token) {
-    if (begin < end)
-      out.push_back({{static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)}, token});
+    if (begin < end) out.push_back({{static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(end)}, token});
   };
   std::size_t done = 0;
   for (std::size_t at = 0; at < text.size();) {
@@ -127,13 +122,11 @@ void TokenFinder::split(std::string_view text, std::vector<Section>& out) const 
     std::size_t end = match_end;
     at = match_end;
     if (token.single_word) {
-      const bool word_before =
-          begin > 0 && is_word(code_point_at(text, previous_character(text, begin)).value);
+      const bool word_before = begin > 0 && is_word(code_point_at(text, previous_character(text, begin)).value);
       const bool word_after = end < text.size() && is_word(code_point_at(text, end).value);
       if (word_before || word_after) continue;
     }
-    while (token.lstrip && begin > done &&
-           is_space(code_point_at(text, previous_character(text, begin)).value))
+    while (token.lstrip && begin > done && is_space(code_point_at(text, previous_character(text, begin)).value))
       begin = previous_character(text, begin);
     while (token.rstrip && end < text.size() && is_space(code_point_at(text, end).value))
       end += code_point_at(text, end).length;

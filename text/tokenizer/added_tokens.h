@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-#include "text/token.h"
 #include "text/tokenizer/normalizer.h"
 #include "text/tokenizer/scanner.h"
+#include "weft/request.h"
 #include "weft/status.h"
 
 namespace weft::text {

@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
-#include "text/token.h"
 #include "text/tokenizer/flat_table.h"
+#include "weft/request.h"
 #include "weft/status.h"
 
 namespace weft::text {

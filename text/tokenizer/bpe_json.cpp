@@ -71,9 +71,8 @@ Status Bpe::read_vocabulary(const json& model) {
   for (const auto& [token, value] : vocabulary->items()) {
     std::string& place = tokens_[value.get<std::size_t>()];
     if (!place.empty())
-      return fail(ErrorCode::invalid_argument,
-                  fmt::format("vocab: id {} is given to '{}' and to '{}'", value.get<TokenId>(),
-                              shorten(place), shorten(token)));
+      return fail(ErrorCode::invalid_argument, fmt::format("vocab: id {} is given to '{}' and to '{}'",
+                                                           value.get<TokenId>(), shorten(place), shorten(token)));
     place = token;
     if (!token.empty()) spelling_.insert(place, value.get<TokenId>());
   }
@@ -81,8 +80,7 @@ Status Bpe::read_vocabulary(const json& model) {
   if (!unknown.empty()) {
     unknown_ = spelling_.find(unknown);
     if (unknown_ < 0)
-      return fail(ErrorCode::invalid_argument,
-                  fmt::format("unk_token '{}' is not in vocab", shorten(unknown)));
+      return fail(ErrorCode::invalid_argument, fmt::format("unk_token '{}' is not in vocab", shorten(unknown)));
   }
   return {};
 }
@@ -122,8 +120,8 @@ Status Bpe::read_merges(const json& merges) {
     const TokenId right = spelling_.find(pair.second);
     const std::string together = std::string(pair.first) + std::string(pair.second);
     const TokenId result = spelling_.find(together);
-    for (const auto& [id, token] : {std::pair(left, pair.first), std::pair(right, pair.second),
-                                    std::pair(result, std::string_view(together))})
+    for (const auto& [id, token] :
+         {std::pair(left, pair.first), std::pair(right, pair.second), std::pair(result, std::string_view(together))})
       if (id < 0)
         return fail(ErrorCode::invalid_argument,
                     fmt::format("{}: token '{}' is not in vocab", where(), shorten(token)));

@@ -13,8 +13,8 @@ void DecodeStream::push(TokenId id, std::string& out) {
     if (decoder_->bytes_ == ByteText::each_of_run) release_bytes(false, out);
     return;
   }
-  const std::string& text = first && !decoder_->first_text_of_.empty() ? decoder_->first_text_of_[index]
-                                                                       : decoder_->text_of_[index];
+  const std::string& text =
+      first && !decoder_->first_text_of_.empty() ? decoder_->first_text_of_[index] : decoder_->text_of_[index];
   if (decoder_->bytes_ == ByteText::all) {
     bytes_.append(text);
     return release_bytes(false, out);

@@ -84,18 +84,16 @@ Status Decoder::add(const json& part, int depth, Stages& stages) {
   WEFT_ASSIGN(type, type_of(part));
   if (type == "Sequence") {
     if (depth >= deepest_sequence)
-      return fail(ErrorCode::invalid_argument,
-                  fmt::format("Sequence nested deeper than {}", deepest_sequence));
+      return fail(ErrorCode::invalid_argument, fmt::format("Sequence nested deeper than {}", deepest_sequence));
     WEFT_ASSIGN(parts, array_field(part, "decoders"));
     for (const json& inner : *parts)
       WEFT_TRY(add(inner, depth + 1, stages));
     return {};
   }
   const auto misplaced = [&] {
-    return fail(ErrorCode::unimplemented,
-                fmt::format("'{}' at this place in a Sequence; expected what works on single "
-                            "tokens, then ByteFallback, Fuse, Strip",
-                            shorten(type)));
+    return fail(ErrorCode::unimplemented, fmt::format("'{}' at this place in a Sequence; expected what works on single "
+                                                      "tokens, then ByteFallback, Fuse, Strip",
+                                                      shorten(type)));
   };
   if (type == "Fuse") {
     stages.fused = true;
@@ -141,8 +139,7 @@ Status Decoder::add_map(const json& part, const std::string& type) {
     WEFT_ASSIGN(old_prefix, bool_field(part, "add_prefix_space", true));
     WEFT_ASSIGN(scheme, string_field(part, "prepend_scheme", old_prefix ? "always" : "never"));
     if (replacement.empty()) return fail(ErrorCode::invalid_argument, "replacement: found an empty string");
-    maps_.push_back(
-        {.kind = Map::Kind::metaspace, .from = replacement, .to = " ", .keep_first = scheme == "never"});
+    maps_.push_back({.kind = Map::Kind::metaspace, .from = replacement, .to = " ", .keep_first = scheme == "never"});
     return {};
   }
   return fail(ErrorCode::unimplemented,
@@ -170,12 +167,8 @@ Status Decoder::add_strip(const json& part, bool whole_text) {
 std::string Decoder::mapped(std::string token, bool first) const {
   for (const Map& map : maps_) {
     switch (map.kind) {
-      case Map::Kind::replace:
-        token = replace_all(token, map.from, map.to);
-        break;
-      case Map::Kind::strip:
-        token = strip(token, map.from, map.left, map.right);
-        break;
+      case Map::Kind::replace: token = replace_all(token, map.from, map.to); break;
+      case Map::Kind::strip: token = strip(token, map.from, map.left, map.right); break;
       case Map::Kind::metaspace:
         token = replace_all(token, map.from, first && !map.keep_first ? std::string() : map.to);
         break;

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "text/token.h"
+#include "weft/request.h"
 #include "weft/status.h"
 
 namespace weft::text {

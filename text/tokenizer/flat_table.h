@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "text/token.h"
+#include "weft/request.h"
 
 namespace weft::text {
 
@@ -27,9 +27,7 @@ class StringTable {
     if (slot.id < 0) ++count_;
     slot = {key.data(), static_cast<std::uint32_t>(key.size()), id};
   }
-  TokenId find(std::string_view key) const noexcept {
-    return slots_.empty() ? -1 : slots_[find_slot(key)].id;
-  }
+  TokenId find(std::string_view key) const noexcept { return slots_.empty() ? -1 : slots_[find_slot(key)].id; }
   std::size_t size() const noexcept { return count_; }
 
  private:

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "text/token.h"
+#include "weft/request.h"
 #include "weft/status.h"
 
 namespace weft::text {

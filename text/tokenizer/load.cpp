@@ -64,27 +64,23 @@ void index_tokens(Tokenizer::Parts& parts) {
 
 Status read_document(const json& document, Tokenizer::Parts& parts) {
   if (!document.is_object())
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("found a {}, expected an object", document.type_name()));
+    return fail(ErrorCode::invalid_argument, fmt::format("found a {}, expected an object", document.type_name()));
   const json& model = part_of(document, "model");
   if (!model.is_object()) return fail(ErrorCode::invalid_argument, "model: expected an object");
   // Files of old leave the type out; what has merges is a BPE.
   WEFT_ASSIGN_CONTEXT(type, string_field(model, "type", model.contains("merges") ? "BPE" : ""), "model");
   if (type != "BPE")
-    return fail(ErrorCode::unimplemented,
-                fmt::format("model: unknown kind '{}'; expected BPE", shorten(type)));
+    return fail(ErrorCode::unimplemented, fmt::format("model: unknown kind '{}'; expected BPE", shorten(type)));
   WEFT_ASSIGN_CONTEXT(normalizer, Normalizer::from_json(part_of(document, "normalizer")), "normalizer");
   parts.normalizer = std::move(normalizer);
-  WEFT_ASSIGN_CONTEXT(pretokenizer, PreTokenizer::from_json(part_of(document, "pre_tokenizer")),
-                      "pre_tokenizer");
+  WEFT_ASSIGN_CONTEXT(pretokenizer, PreTokenizer::from_json(part_of(document, "pre_tokenizer")), "pre_tokenizer");
   parts.pretokenizer = std::move(pretokenizer);
   WEFT_ASSIGN_CONTEXT(bpe, Bpe::from_json(model, parts.pretokenizer.byte_level()), "model");
   parts.model.emplace(std::move(bpe));
   WEFT_ASSIGN_CONTEXT(added, read_added_tokens(part_of(document, "added_tokens")), "added_tokens");
   WEFT_TRY(join_vocabularies(added, parts));
   WEFT_TRY(add_tokens(added, parts));
-  WEFT_ASSIGN_CONTEXT(around, PostProcessor::from_json(part_of(document, "post_processor")),
-                      "post_processor");
+  WEFT_ASSIGN_CONTEXT(around, PostProcessor::from_json(part_of(document, "post_processor")), "post_processor");
   parts.around = std::move(around);
   WEFT_ASSIGN_CONTEXT(decoder, Decoder::from_json(part_of(document, "decoder"), parts.tokens), "decoder");
   parts.decoder = std::move(decoder);
@@ -130,9 +126,7 @@ Result<std::shared_ptr<const Tokenizer>> Tokenizer::from_sentencepiece(std::stri
 }
 
 Result<std::shared_ptr<const Tokenizer>> Tokenizer::load(const std::string& model_directory) {
-  const auto path = [&](const char* name) {
-    return (std::filesystem::path(model_directory) / name).string();
-  };
+  const auto path = [&](const char* name) { return (std::filesystem::path(model_directory) / name).string(); };
   std::error_code ignored;
   if (std::filesystem::exists(path("tokenizer.json"), ignored)) {
     WEFT_ASSIGN(text, read_file(path("tokenizer.json"), largest_file));
@@ -141,10 +135,9 @@ Result<std::shared_ptr<const Tokenizer>> Tokenizer::load(const std::string& mode
     return made;
   }
   if (!std::filesystem::exists(path("tokenizer.model"), ignored))
-    return fail(ErrorCode::not_found,
-                fmt::format("{}: neither tokenizer.json nor tokenizer.model is there; a model "
-                            "without one takes prompts of token ids only",
-                            model_directory));
+    return fail(ErrorCode::not_found, fmt::format("{}: neither tokenizer.json nor tokenizer.model is there; a model "
+                                                  "without one takes prompts of token ids only",
+                                                  model_directory));
   WEFT_ASSIGN(bytes, read_file(path("tokenizer.model"), largest_file));
   std::optional<TokenId> bos;
   if (std::filesystem::exists(path("config.json"), ignored)) {

@@ -68,8 +68,7 @@ Status Normalizer::add(const json& part, int depth) {
   WEFT_ASSIGN(type, type_of(part));
   if (type == "Sequence") {
     if (depth >= deepest_sequence)
-      return fail(ErrorCode::invalid_argument,
-                  fmt::format("Sequence nested deeper than {}", deepest_sequence));
+      return fail(ErrorCode::invalid_argument, fmt::format("Sequence nested deeper than {}", deepest_sequence));
     WEFT_ASSIGN(parts, array_field(part, "normalizers"));
     for (const json& inner : *parts)
       WEFT_TRY(add(inner, depth + 1));
@@ -95,9 +94,8 @@ Status Normalizer::add(const json& part, int depth) {
   } else if (type == "Strip") {
     WEFT_ASSIGN(left, bool_field(part, "strip_left", true));
     WEFT_ASSIGN(right, bool_field(part, "strip_right", true));
-    steps_.push_back([left = left, right = right](std::string text) -> Result<std::string> {
-      return strip(text, left, right);
-    });
+    steps_.push_back(
+        [left = left, right = right](std::string text) -> Result<std::string> { return strip(text, left, right); });
   } else if (type == "Replace") {
     WEFT_ASSIGN(pattern, pattern_field(part));
     WEFT_ASSIGN(content, string_field(part, "content", ""));
@@ -109,14 +107,12 @@ Status Normalizer::add(const json& part, int depth) {
       return {};
     }
     WEFT_ASSIGN(regex, Regex::compile(pattern.text));
-    steps_.push_back(
-        [regex = regex, to = content](std::string text) { return replace_matches(text, regex, to); });
+    steps_.push_back([regex = regex, to = content](std::string text) { return replace_matches(text, regex, to); });
   } else {
-    return fail(
-        ErrorCode::unimplemented,
-        fmt::format("unknown kind '{}'; expected Sequence, NFC, NFD, NFKC, NFKD, Prepend, Append, Replace, "
-                    "Lowercase, Strip or StripAccents",
-                    shorten(type)));
+    return fail(ErrorCode::unimplemented,
+                fmt::format("unknown kind '{}'; expected Sequence, NFC, NFD, NFKC, NFKD, Prepend, Append, Replace, "
+                            "Lowercase, Strip or StripAccents",
+                            shorten(type)));
   }
   return {};
 }

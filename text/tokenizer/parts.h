@@ -22,8 +22,7 @@ namespace weft::text {
 // One of two roads: tokenizer.json's (added tokens, normalizer, pre-tokenizer, model) or sentencepiece.
 struct Tokenizer::Parts {
   Status encode(std::string_view text, std::vector<TokenId>& ids) const;
-  Status encode_section(std::string_view text, bool starts_input, BpeScratch& scratch,
-                        std::vector<TokenId>& ids) const;
+  Status encode_section(std::string_view text, bool starts_input, BpeScratch& scratch, std::vector<TokenId>& ids) const;
 
   std::optional<SentencePieceModel> sentencepiece;
 

@@ -21,10 +21,8 @@ Result<std::vector<TokenId>> ids_of(const json& part, const json& special) {
   WEFT_ASSIGN(name, string_field(special, "id", ""));
   const auto table = part.find("special_tokens");
   if (table == part.end() || !table->is_object() || !table->contains(name))
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("token '{}' is not among special_tokens", shorten(name)));
-  WEFT_ASSIGN_CONTEXT(list, array_field(table->at(name), "ids"),
-                      fmt::format("special_tokens '{}'", shorten(name)));
+    return fail(ErrorCode::invalid_argument, fmt::format("token '{}' is not among special_tokens", shorten(name)));
+  WEFT_ASSIGN_CONTEXT(list, array_field(table->at(name), "ids"), fmt::format("special_tokens '{}'", shorten(name)));
   std::vector<TokenId> ids;
   for (const json& value : *list) {
     WEFT_ASSIGN(id, token_id(value));
@@ -58,8 +56,7 @@ Result<PostProcessor> read_pair(const json& part) {
   PostProcessor made;
   for (const auto& [key, side] : {std::pair("cls", &made.before), std::pair("sep", &made.after)}) {
     WEFT_ASSIGN(pair, array_field(part, key));
-    if (pair->size() != 2)
-      return fail(ErrorCode::invalid_argument, fmt::format("{}: expected [token, id]", key));
+    if (pair->size() != 2) return fail(ErrorCode::invalid_argument, fmt::format("{}: expected [token, id]", key));
     WEFT_ASSIGN_CONTEXT(id, token_id((*pair)[1]), key);
     side->push_back(id);
   }
@@ -81,17 +78,15 @@ Status add(PostProcessor& made, const json& part, int depth) {
   }
   if (type == "Sequence") {
     if (depth >= deepest_sequence)
-      return fail(ErrorCode::invalid_argument,
-                  fmt::format("Sequence nested deeper than {}", deepest_sequence));
+      return fail(ErrorCode::invalid_argument, fmt::format("Sequence nested deeper than {}", deepest_sequence));
     WEFT_ASSIGN(parts, array_field(part, "processors"));
     for (const json& inner : *parts)
       WEFT_TRY(add(made, inner, depth + 1));
     return {};
   }
-  return fail(ErrorCode::unimplemented,
-              fmt::format("unknown kind '{}'; expected TemplateProcessing, ByteLevel, "
-                          "RobertaProcessing, BertProcessing or Sequence",
-                          shorten(type)));
+  return fail(ErrorCode::unimplemented, fmt::format("unknown kind '{}'; expected TemplateProcessing, ByteLevel, "
+                                                    "RobertaProcessing, BertProcessing or Sequence",
+                                                    shorten(type)));
 }
 
 }  // namespace

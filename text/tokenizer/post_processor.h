@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "text/token.h"
+#include "weft/request.h"
 #include "weft/status.h"
 
 namespace weft::text {

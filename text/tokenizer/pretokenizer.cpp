@@ -56,8 +56,7 @@ Finder find_characters(Predicate belongs, bool each) {
 }
 
 Finder find_string(std::string wanted) {
-  return [wanted = std::move(wanted)](std::string_view text, Range range,
-                                      std::vector<Range>& matches) -> Status {
+  return [wanted = std::move(wanted)](std::string_view text, Range range, std::vector<Range>& matches) -> Status {
     const std::string_view part = text.substr(0, range.end);
     for (std::size_t at = part.find(wanted, range.begin); at != std::string_view::npos;
          at = part.find(wanted, at + wanted.size()))
@@ -116,18 +115,15 @@ Status PreTokenizer::split(Pieces& pieces) const {
 Status PreTokenizer::add(const json& part, int depth) {
   WEFT_ASSIGN(type, type_of(part));
   if (byte_level_)
-    return fail(ErrorCode::unimplemented,
-                fmt::format("'{}' after 'ByteLevel', which must be last", shorten(type)));
+    return fail(ErrorCode::unimplemented, fmt::format("'{}' after 'ByteLevel', which must be last", shorten(type)));
   const auto simple = [&](Finder find, SplitBehavior behavior) -> Status {
-    steps_.push_back([find = std::move(find), behavior](Pieces& pieces) {
-      return split_pieces(pieces, find, behavior, false);
-    });
+    steps_.push_back(
+        [find = std::move(find), behavior](Pieces& pieces) { return split_pieces(pieces, find, behavior, false); });
     return {};
   };
   if (type == "Sequence") {
     if (depth >= deepest_sequence)
-      return fail(ErrorCode::invalid_argument,
-                  fmt::format("Sequence nested deeper than {}", deepest_sequence));
+      return fail(ErrorCode::invalid_argument, fmt::format("Sequence nested deeper than {}", deepest_sequence));
     WEFT_ASSIGN(parts, array_field(part, "pretokenizers"));
     for (const json& inner : *parts)
       WEFT_TRY(add(inner, depth + 1));
@@ -151,11 +147,10 @@ Status PreTokenizer::add(const json& part, int depth) {
     WEFT_TRY(simple(find_characters(is_space, true), SplitBehavior::removed));
     return simple(find_characters(is_word, false), SplitBehavior::isolated);
   }
-  return fail(
-      ErrorCode::unimplemented,
-      fmt::format("unknown kind '{}'; expected Sequence, ByteLevel, Split, Metaspace, Digits, Punctuation, "
-                  "Whitespace or WhitespaceSplit",
-                  shorten(type)));
+  return fail(ErrorCode::unimplemented,
+              fmt::format("unknown kind '{}'; expected Sequence, ByteLevel, Split, Metaspace, Digits, Punctuation, "
+                          "Whitespace or WhitespaceSplit",
+                          shorten(type)));
 }
 
 Status PreTokenizer::add_byte_level(const json& part) {

@@ -41,22 +41,20 @@ struct MatchContext {
 
 Result<Regex> Regex::compile(const std::string& expression) {
   if (expression.size() > longest_expression)
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("a regular expression of {} bytes, expected at most {}", expression.size(),
-                            longest_expression));
+    return fail(ErrorCode::invalid_argument, fmt::format("a regular expression of {} bytes, expected at most {}",
+                                                         expression.size(), longest_expression));
   int code = 0;
   PCRE2_SIZE offset = 0;
-  pcre2_code* compiled =
-      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()), expression.size(),
-                    PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code, &offset, nullptr);
+  pcre2_code* compiled = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(expression.data()), expression.size(),
+                                       PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &code, &offset, nullptr);
   if (compiled == nullptr)
     return fail(ErrorCode::invalid_argument,
                 fmt::format("regular expression: {} at offset {} of '{}'", describe(code), offset,
                             expression.size() > 200 ? expression.substr(0, 200) + "..." : expression));
   pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE);  // without it, matching is slower and no different
   Regex regex;
-  regex.code_ = std::shared_ptr<void>(
-      compiled, [](void* pointer) { pcre2_code_free(static_cast<pcre2_code*>(pointer)); });
+  regex.code_ =
+      std::shared_ptr<void>(compiled, [](void* pointer) { pcre2_code_free(static_cast<pcre2_code*>(pointer)); });
   return regex;
 }
 
@@ -68,17 +66,15 @@ Status Regex::find_all(std::string_view text, Range range, std::vector<Range>& o
   for (PCRE2_SIZE at = 0; at < part.size();) {
     int found = pcre2_match(code, subject, part.size(), at, PCRE2_NO_UTF_CHECK, match.data, match.context);
     if (found == PCRE2_ERROR_JIT_STACKLIMIT)
-      found = pcre2_match(code, subject, part.size(), at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, match.data,
-                          match.context);
+      found = pcre2_match(code, subject, part.size(), at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, match.data, match.context);
     if (found == PCRE2_ERROR_NOMATCH) return {};
     if (found < 0)
       return fail(ErrorCode::resource_exhausted,
-                  fmt::format("pre-tokenizer's regular expression at byte {}: {}", range.begin + at,
-                              describe(found)));
+                  fmt::format("pre-tokenizer's regular expression at byte {}: {}", range.begin + at, describe(found)));
     const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(match.data);
     if (ends[1] > ends[0]) {
-      out.push_back({static_cast<std::uint32_t>(range.begin + ends[0]),
-                     static_cast<std::uint32_t>(range.begin + ends[1])});
+      out.push_back(
+          {static_cast<std::uint32_t>(range.begin + ends[0]), static_cast<std::uint32_t>(range.begin + ends[1])});
       at = ends[1];
     } else {
       at = std::max(at, ends[1]) + 1;

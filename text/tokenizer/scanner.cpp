@@ -7,19 +7,14 @@
 namespace weft::text {
 namespace {
 
-constexpr std::string_view gpt2_regex =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+constexpr std::string_view gpt2_regex = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 constexpr std::string_view one_digit_regex =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::string_view three_digits_regex =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
-bool is_newline(char32_t c) {
-  return c == '\r' || c == '\n';
-}
-bool is_other(char32_t c) {
-  return !is_space(c) && !is_letter(c) && !is_number(c);
-}
+bool is_newline(char32_t c) { return c == '\r' || c == '\n'; }
+bool is_other(char32_t c) { return !is_space(c) && !is_letter(c) && !is_number(c); }
 
 // Each method that begins with a condition matches one alternative at `at` and returns its end, or `at` for
 // no match.
@@ -118,8 +113,7 @@ void scan(Expression expression, std::string_view text, Range range, std::vector
     const std::size_t end = expression == Expression::gpt2
                                 ? scanner.gpt2(at)
                                 : scanner.llama(at, expression == Expression::one_digit ? 1 : 3);
-    out.push_back(
-        {static_cast<std::uint32_t>(range.begin + at), static_cast<std::uint32_t>(range.begin + end)});
+    out.push_back({static_cast<std::uint32_t>(range.begin + at), static_cast<std::uint32_t>(range.begin + end)});
     at = end;
   }
 }

@@ -15,8 +15,7 @@ std::string_view without_prefix(std::string_view name) {
 
 }  // namespace
 
-SentencePieceModel::SentencePieceModel()
-    : processor_(std::make_unique<sentencepiece::SentencePieceProcessor>()) {}
+SentencePieceModel::SentencePieceModel() : processor_(std::make_unique<sentencepiece::SentencePieceProcessor>()) {}
 SentencePieceModel::SentencePieceModel(SentencePieceModel&&) noexcept = default;
 SentencePieceModel& SentencePieceModel::operator=(SentencePieceModel&&) noexcept = default;
 SentencePieceModel::~SentencePieceModel() = default;
@@ -37,18 +36,27 @@ Result<SentencePieceModel> SentencePieceModel::from_bytes(std::string_view bytes
     model.is_byte_.push_back(model.processor_->IsByte(id));
     model.is_special_.push_back(model.processor_->IsControl(id) || model.processor_->IsUnknown(id));
   }
-  std::string decoded;
-  model.drops_first_space_ =
-      model.processor_->Decode(std::vector<std::string>{"\xE2\x96\x81weft"}, &decoded).ok() &&
-      decoded == "weft";
+  model.drops_first_space_ = model.takes_back_space();
   return model;
+}
+
+// The library does not tell whether the model puts a space in front of a text, so a word shows it.
+bool SentencePieceModel::takes_back_space() const {
+  constexpr std::string_view space = "\xE2\x96\x81";
+  for (std::size_t id = 0; id < pieces_.size(); ++id) {
+    if (is_special_[id] || is_byte_[id] || pieces_[id].size() <= space.size() || !pieces_[id].starts_with(space))
+      continue;
+    std::string decoded;
+    return processor_->Decode(std::vector<int>{static_cast<int>(id)}, &decoded).ok() && !decoded.starts_with(' ') &&
+           !decoded.starts_with(space);
+  }
+  return true;
 }
 
 Status SentencePieceModel::encode(std::string_view text, std::vector<TokenId>& out) const {
   std::vector<int> ids;
   const auto status = processor_->Encode(text, &ids);
-  if (!status.ok())
-    return fail(ErrorCode::internal, fmt::format("SentencePiece: {}", status.error_message()));
+  if (!status.ok()) return fail(ErrorCode::internal, fmt::format("SentencePiece: {}", status.error_message()));
   out.insert(out.end(), ids.begin(), ids.end());
   return {};
 }

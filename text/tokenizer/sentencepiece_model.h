@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "text/token.h"
+#include "weft/request.h"
 #include "weft/status.h"
 
 namespace sentencepiece {
@@ -27,15 +27,12 @@ class SentencePieceModel {
   // By id.
   const std::vector<std::string>& pieces() const noexcept { return pieces_; }
   const std::vector<bool>& is_byte() const noexcept { return is_byte_; }
-  const std::vector<bool>& is_special() const noexcept {
-    return is_special_;
-  }  // control pieces and the unknown
-  bool drops_first_space() const noexcept {
-    return drops_first_space_;
-  }  // decoding takes back a dummy prefix
+  const std::vector<bool>& is_special() const noexcept { return is_special_; }  // control pieces and the unknown
+  bool drops_first_space() const noexcept { return drops_first_space_; }        // decoding takes back a dummy prefix
 
  private:
   SentencePieceModel();
+  bool takes_back_space() const;
 
   std::unique_ptr<sentencepiece::SentencePieceProcessor> processor_;
   std::vector<std::string> pieces_;

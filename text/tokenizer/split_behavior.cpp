@@ -36,10 +36,9 @@ Result<SplitBehavior> split_behavior(const std::string& name) {
         std::pair("MergedWithNext", SplitBehavior::merged_with_next),
         std::pair("Contiguous", SplitBehavior::contiguous)})
     if (name == known) return behavior;
-  return fail(ErrorCode::unimplemented,
-              fmt::format("behavior '{}'; expected Isolated, Removed, MergedWithPrevious, "
-                          "MergedWithNext or Contiguous",
-                          shorten(name)));
+  return fail(ErrorCode::unimplemented, fmt::format("behavior '{}'; expected Isolated, Removed, MergedWithPrevious, "
+                                                    "MergedWithNext or Contiguous",
+                                                    shorten(name)));
 }
 
 void split_at(Range range, const std::vector<Range>& matches, SplitBehavior behavior, bool invert,
@@ -63,17 +62,10 @@ void split_at(Range range, const std::vector<Range>& matches, SplitBehavior beha
       case SplitBehavior::removed:
         if (stretch.matched) continue;
         break;
-      case SplitBehavior::contiguous:
-        join = has_previous && stretch.matched == previous_matched;
-        break;
-      case SplitBehavior::merged_with_previous:
-        join = has_previous && stretch.matched && !previous_matched;
-        break;
-      case SplitBehavior::merged_with_next:
-        join = has_previous && !stretch.matched && previous_matched;
-        break;
-      case SplitBehavior::isolated:
-        break;
+      case SplitBehavior::contiguous: join = has_previous && stretch.matched == previous_matched; break;
+      case SplitBehavior::merged_with_previous: join = has_previous && stretch.matched && !previous_matched; break;
+      case SplitBehavior::merged_with_next: join = has_previous && !stretch.matched && previous_matched; break;
+      case SplitBehavior::isolated: break;
     }
     previous_matched = stretch.matched;
     if (join)

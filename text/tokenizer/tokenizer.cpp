@@ -17,8 +17,7 @@ namespace {
 constexpr std::size_t longest_text = std::numeric_limits<std::int32_t>::max() / 4;
 
 bool in(const std::vector<std::string>& tokens, TokenId id) {
-  return id >= 0 && static_cast<std::size_t>(id) < tokens.size() &&
-         !tokens[static_cast<std::size_t>(id)].empty();
+  return id >= 0 && static_cast<std::size_t>(id) < tokens.size() && !tokens[static_cast<std::size_t>(id)].empty();
 }
 
 }  // namespace
@@ -62,8 +61,7 @@ Status Tokenizer::Parts::encode_section(std::string_view text, bool starts_input
   if (!normalizer.empty()) {
     WEFT_ASSIGN(changed, normalizer.apply(text));
     if (changed.size() > longest_text)
-      return fail(ErrorCode::resource_exhausted,
-                  fmt::format("normalized, the text is {} bytes long", changed.size()));
+      return fail(ErrorCode::resource_exhausted, fmt::format("normalized, the text is {} bytes long", changed.size()));
     normalized = std::move(changed);
     text = normalized;
   }
@@ -94,9 +92,7 @@ std::string Tokenizer::decode(std::span<const TokenId> ids, bool skip_special_to
   return text;
 }
 
-std::size_t Tokenizer::vocabulary_size() const noexcept {
-  return parts_->tokens.size();
-}
+std::size_t Tokenizer::vocabulary_size() const noexcept { return parts_->tokens.size(); }
 
 std::optional<TokenId> Tokenizer::id_of(std::string_view token) const {
   const TokenId id = parts_->id_by_token.find(token);
@@ -108,8 +104,7 @@ bool Tokenizer::is_special(TokenId id) const noexcept {
 }
 
 std::string_view Tokenizer::token(TokenId id) const noexcept {
-  return in(parts_->tokens, id) ? std::string_view(parts_->tokens[static_cast<std::size_t>(id)])
-                                : std::string_view();
+  return in(parts_->tokens, id) ? std::string_view(parts_->tokens[static_cast<std::size_t>(id)]) : std::string_view();
 }
 
 Detokenizer::Detokenizer(std::shared_ptr<const Tokenizer> tokenizer, bool skip_special_tokens)

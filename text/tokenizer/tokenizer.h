@@ -16,7 +16,7 @@
 #include <string_view>
 #include <vector>
 
-#include "text/token.h"
+#include "weft/request.h"
 #include "weft/status.h"
 
 namespace weft::text {
@@ -51,8 +51,7 @@ class Tokenizer {
   std::size_t vocabulary_size() const noexcept;  // the largest id + 1
   std::optional<TokenId> id_of(std::string_view token) const;
   bool is_special(TokenId id) const noexcept;
-  std::string_view token(
-      TokenId id) const noexcept;  // as the vocabulary spells it; empty where there is none
+  std::string_view token(TokenId id) const noexcept;  // as the vocabulary spells it; empty where there is none
 
   struct Parts;  // private to this room: what the text goes through
   explicit Tokenizer(std::unique_ptr<const Parts> parts);

@@ -19,8 +19,8 @@ bool is_nfc_already(std::string_view text) {
 }
 
 CodePoints decompose(std::string_view text, bool compatibility) {
-  const auto options = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE |
-                                                      (compatibility ? UTF8PROC_COMPAT : 0));
+  const auto options =
+      static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | (compatibility ? UTF8PROC_COMPAT : 0));
   CodePoints out;
   out.reserve(text.size());
   utf8proc_int32_t parts[32];  // the longest full decomposition in Unicode is 18
@@ -28,8 +28,7 @@ CodePoints decompose(std::string_view text, bool compatibility) {
     const CodePoint c = code_point_at(text, at);
     at += c.length;
     int boundary = 0;
-    const auto count =
-        utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c.value), parts, 32, options, &boundary);
+    const auto count = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c.value), parts, 32, options, &boundary);
     if (count < 0 || count > 32)
       out.push_back(static_cast<utf8proc_int32_t>(c.value));
     else
@@ -47,11 +46,9 @@ void order_marks(CodePoints& text) {
       ++at;
       continue;
     }
-    const auto end =
-        std::find_if(at, text.end(), [&](utf8proc_int32_t c) { return combining_class(c) == 0; });
-    std::stable_sort(at, end, [&](utf8proc_int32_t a, utf8proc_int32_t b) {
-      return combining_class(a) < combining_class(b);
-    });
+    const auto end = std::find_if(at, text.end(), [&](utf8proc_int32_t c) { return combining_class(c) == 0; });
+    std::stable_sort(at, end,
+                     [&](utf8proc_int32_t a, utf8proc_int32_t b) { return combining_class(a) < combining_class(b); });
     at = end;
   }
 }
@@ -59,9 +56,8 @@ void order_marks(CodePoints& text) {
 }  // namespace
 
 std::optional<UnicodeForm> unicode_form(std::string_view name) {
-  for (const auto& [known, form] :
-       {std::pair("NFC", UnicodeForm::nfc), std::pair("NFD", UnicodeForm::nfd),
-        std::pair("NFKC", UnicodeForm::nfkc), std::pair("NFKD", UnicodeForm::nfkd)})
+  for (const auto& [known, form] : {std::pair("NFC", UnicodeForm::nfc), std::pair("NFD", UnicodeForm::nfd),
+                                    std::pair("NFKC", UnicodeForm::nfkc), std::pair("NFKD", UnicodeForm::nfkd)})
     if (name == known) return form;
   return std::nullopt;
 }
@@ -72,8 +68,7 @@ std::string normalize(std::string text, UnicodeForm form) {
   order_marks(points);
   if (form == UnicodeForm::nfc || form == UnicodeForm::nfkc) {
     const auto options = static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-    const auto length =
-        utf8proc_normalize_utf32(points.data(), static_cast<utf8proc_ssize_t>(points.size()), options);
+    const auto length = utf8proc_normalize_utf32(points.data(), static_cast<utf8proc_ssize_t>(points.size()), options);
     points.resize(static_cast<std::size_t>(std::max<utf8proc_ssize_t>(length, 0)));
   }
   std::string out;

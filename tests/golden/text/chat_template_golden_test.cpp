@@ -66,7 +66,8 @@ TEST_P(ChatModelGolden, MessagesRenderToThePrompt) {
   const auto format = load_chat_format(shared_path(std::string("models/") + GetParam()));
   ASSERT_TRUE(format) << format.error().message;
   ASSERT_TRUE(*format);
-  for (const auto& example : shared_json(golden).at("cases")) {
+  const OrderedJson cases = shared_json(golden).at("cases");
+  for (const auto& example : cases) {
     const auto text = (*format)->render(example.at("messages"), nullptr, true);
     ASSERT_TRUE(text) << text.error().message;
     EXPECT_EQ(*text, example.at("prompt").get<std::string>());

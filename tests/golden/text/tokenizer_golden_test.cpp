@@ -28,7 +28,8 @@ TEST_P(TokenizerGolden, EncodesAndDecodesEveryCase) {
   WEFT_SKIP_WITHOUT(folder + "/golden.json");
   const auto tokenizer = load(folder);
   ASSERT_NE(tokenizer, nullptr);
-  for (const auto& example : shared_json(folder + "/golden.json").at("cases")) {
+  const OrderedJson cases = shared_json(folder + "/golden.json").at("cases");
+  for (const auto& example : cases) {
     const auto text = example.at("text").get<std::string>();
     const auto ids = example.at("ids").get<std::vector<TokenId>>();
     const auto encoded = tokenizer->encode(text, false);
@@ -48,7 +49,8 @@ TEST_P(GreedyGolden, PromptsEncodeAndAnswersDecode) {
   WEFT_SKIP_WITHOUT(golden);
   const auto tokenizer = load(std::string("models/") + GetParam());
   ASSERT_NE(tokenizer, nullptr);
-  for (const auto& example : shared_json(golden).at("cases")) {
+  const OrderedJson cases = shared_json(golden).at("cases");
+  for (const auto& example : cases) {
     if (example.contains("prompt")) {
       // A rendered chat brings its own special tokens.
       const auto encoded = tokenizer->encode(example.at("prompt").get<std::string>(), !example.contains("messages"));
@@ -64,6 +66,26 @@ TEST_P(GreedyGolden, PromptsEncodeAndAnswersDecode) {
 
 INSTANTIATE_TEST_SUITE_P(Shared, GreedyGolden,
                          testing::Values("weft-tiny", "weft-tiny-moe", "minimind2-small", "stories15M", "stories260K"));
+
+TEST(SentencePieceGolden, SurvivesDamagedModels) {
+  WEFT_SKIP_WITHOUT("models/stories260K/tokenizer.model");
+  const auto file = read_file(shared_path("models/stories260K/tokenizer.model"), 1u << 20);
+  ASSERT_TRUE(file);
+  std::uint64_t state = 5;
+  const auto below = [&](std::size_t limit) {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return static_cast<std::size_t>(state >> 33) % limit;
+  };
+  for (int i = 0; i < 400; ++i) {
+    std::string damaged = i % 2 == 0 ? file->substr(0, below(file->size())) : *file;
+    if (!damaged.empty()) damaged[below(damaged.size())] ^= static_cast<char>(1u << below(7));
+    const auto made = Tokenizer::from_sentencepiece(damaged, 1);
+    if (!made) continue;
+    const auto ids = (*made)->encode("Once upon a time 123 \xE6\x97\xA5", true);
+    if (ids) static_cast<void>((*made)->decode(*ids, false));
+  }
+  EXPECT_FALSE(Tokenizer::from_sentencepiece("", 1));
+}
 
 }  // namespace
 }  // namespace weft::text
