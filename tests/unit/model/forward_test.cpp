@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <random>
 
+#include "kernels/cpu/cpu_device.h"
 #include "kernels/reference/reference_device.h"
 #include "tests/support/thread_replica.h"
 #include "tests/unit/model/plain_forward.h"
@@ -63,16 +65,21 @@ struct Split {
   std::int32_t pipeline;
 };
 
-class TinyModel : public ::testing::TestWithParam<std::tuple<std::size_t, Split>> {};
+const std::vector<std::pair<std::string, DeviceFactory>>& devices() {
+  static const std::vector<std::pair<std::string, DeviceFactory>> all = {
+      {"reference", make_reference_device}, {"cpu", [] { return make_cpu_device({.threads = 1}); }}};
+  return all;
+}
 
-void expect_close(std::span<const float> found, const std::vector<double>& expected) {
-  ASSERT_EQ(found.size(), expected.size());
+// Largest error over the largest logit.
+double error_of(std::span<const float> found, const std::vector<double>& expected) {
+  if (found.size() != expected.size()) return 1;
   double difference = 0, largest = 0;
   for (std::size_t i = 0; i < found.size(); ++i) {
     difference = std::max(difference, std::abs(static_cast<double>(found[i]) - expected[i]));
     largest = std::max(largest, std::abs(expected[i]));
   }
-  EXPECT_LE(difference, 2e-5 * largest);
+  return difference / largest;
 }
 
 engine::SequenceStep rows(const std::vector<TokenId>& ids, std::int32_t first, std::int32_t end,
@@ -85,17 +92,18 @@ engine::SequenceStep rows(const std::vector<TokenId>& ids, std::int32_t first, s
   return step;
 }
 
-TEST_P(TinyModel, GivesTheLogitsOfPlainLoops) {
-  const Variant variant = variants()[std::get<0>(GetParam())];
-  const Split split = std::get<1>(GetParam());
+// Runs two sequences as a scheduler would: two prompts together, the first in chunks; then one decodes while the other
+// prefills; then both go on. Every sampled row must be within `tolerance` of plain loops in double precision.
+void expect_plain_logits(const json& changes, const DeviceFactory& device, Split split, DType dtype, double tolerance) {
   const TemporaryDirectory directory;
-  ASSERT_NO_FATAL_FAILURE(write_tiny_model(directory, tiny_config(variant.changes)));
-  auto loaded = ThreadReplica::load({.model_directory = directory.path(),
-                                     .make_device = make_reference_device,
-                                     .tensor = split.tensor,
-                                     .pipeline = split.pipeline,
-                                     .blocks = 10,
-                                     .runner = {.block_size = 4, .max_batch_tokens = 16, .max_requests = 2}});
+  ASSERT_NO_FATAL_FAILURE(write_tiny_model(directory, tiny_config(changes)));
+  auto loaded =
+      ThreadReplica::load({.model_directory = directory.path(),
+                           .make_device = device,
+                           .tensor = split.tensor,
+                           .pipeline = split.pipeline,
+                           .blocks = 10,
+                           .runner = {.dtype = dtype, .block_size = 4, .max_batch_tokens = 16, .max_requests = 2}});
   ASSERT_TRUE(loaded) << loaded.error().message;
   ThreadReplica& replica = **loaded;
 
@@ -108,29 +116,46 @@ TEST_P(TinyModel, GivesTheLogitsOfPlainLoops) {
   const auto expected_a = plain_logits(directory.path(), a);
   const auto expected_b = plain_logits(directory.path(), b);
   const std::vector<std::int32_t> blocks_a = {7, 0, 9, 3}, blocks_b = {8, 1, 2};
-
-  // Two prompts together, the first in chunks; then one decodes while the other prefills; then both decode.
   const std::vector<std::array<std::int32_t, 4>> steps = {{0, 5, 0, 3}, {5, 13, 3, 4}, {13, 14, 4, 9}};
   for (const auto& [a0, a1, b0, b1] : steps) {
     const auto logits =
         replica.forward({.step = a0, .sequences = {rows(a, a0, a1, blocks_a), rows(b, b0, b1, blocks_b)}});
     ASSERT_TRUE(logits) << logits.error().message;
     ASSERT_EQ(logits->samples, 2);
-    expect_close(logits->row(0), expected_a[static_cast<std::size_t>(a1) - 1]);
-    expect_close(logits->row(1), expected_b[static_cast<std::size_t>(b1) - 1]);
+    EXPECT_LE(error_of(logits->row(0), expected_a[static_cast<std::size_t>(a1) - 1]), tolerance);
+    EXPECT_LE(error_of(logits->row(1), expected_b[static_cast<std::size_t>(b1) - 1]), tolerance);
   }
 }
 
-// 31 ids and 17 columns over 2, 3 and 6 ranks: uneven shards; 6 ranks share 3 KV heads.
+class TinyModel : public ::testing::TestWithParam<std::tuple<std::size_t, Split, std::size_t>> {};
+
+TEST_P(TinyModel, GivesTheLogitsOfPlainLoops) {
+  const auto& [variant, split, device] = GetParam();
+  expect_plain_logits(variants()[variant].changes, devices()[device].second, split, DType::f32, 2e-5);
+}
+
+std::string name_of(const ::testing::TestParamInfo<TinyModel::ParamType>& test) {
+  const auto& [variant, split, device] = test.param;
+  return fmt::format("{}_tp{}_pp{}_{}", variants()[variant].name, split.tensor, split.pipeline,
+                     devices()[device].first);
+}
+
+// 31 ids and 17 columns over 3 and 6 ranks: uneven shards; 6 ranks share 3 KV heads.
 INSTANTIATE_TEST_SUITE_P(Forward, TinyModel,
                          ::testing::Combine(::testing::Range<std::size_t>(0, variants().size()),
                                             ::testing::Values(Split{1, 1}, Split{3, 1}, Split{6, 1}, Split{1, 3},
-                                                              Split{3, 2})),
-                         [](const auto& test) {
-                           const Split split = std::get<1>(test.param);
-                           return fmt::format("{}_tp{}_pp{}", variants()[std::get<0>(test.param)].name, split.tensor,
-                                              split.pipeline);
-                         });
+                                                              Split{3, 2}),
+                                            ::testing::Range<std::size_t>(0, devices().size())),
+                         name_of);
+
+// 8 and 11 bits of mantissa, through three layers of small random weights.
+TEST(TinyModelIn16Bits, StaysNearPlainLoops) {
+  for (const auto& device : devices())
+    for (const Split split : {Split{1, 1}, Split{3, 2}}) {
+      expect_plain_logits(json::object(), device.second, split, DType::bf16, 6e-2);
+      expect_plain_logits(json::object(), device.second, split, DType::f16, 8e-3);
+    }
+}
 
 }  // namespace
 }  // namespace weft::test
