@@ -6,6 +6,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "cli/commands.h"
@@ -145,31 +146,59 @@ Status settle(Head& head, const Config& config) {
   return {};
 }
 
-void print_timings(const Timings& timings, const frontend::BatchSummary& summary, const Router& router) {
-  fmt::print(stderr,
-             "start: plan {:.0f} ms, launch {:.0f} ms, join {:.0f} ms, load {:.0f} ms, ready after {:.0f} ms, first "
-             "token after {:.0f} ms\n",
-             timings.plan * 1e3, timings.launch * 1e3, timings.join * 1e3, timings.load * 1e3, timings.ready * 1e3,
-             (timings.ready + summary.first_token_seconds) * 1e3);
+// How the time until the first token went, and what the leaders' steps took; for people and for --summary.
+nlohmann::ordered_json timings_json(const Timings& timings, const frontend::BatchSummary& summary,
+                                    const Router& router) {
+  nlohmann::ordered_json json;
+  json["start"] = {{"plan_seconds", timings.plan},
+                   {"launch_seconds", timings.launch},
+                   {"join_seconds", timings.join},
+                   {"load_seconds", timings.load},
+                   {"ready_seconds", timings.ready},
+                   {"first_step_seconds", summary.first_token_seconds},
+                   {"first_token_seconds", timings.ready + summary.first_token_seconds}};
+  json["engines"] = nlohmann::ordered_json::object();
   for (const auto& [id, stats] : router.stats())
-    if (stats.steps > 0)
-      fmt::print(stderr, "replica {}: {} steps, {:.2f} ms each, collectives {:.1f}% of the step\n", id, stats.steps,
-                 stats.step_seconds / static_cast<double>(stats.steps) * 1e3,
-                 stats.step_seconds > 0 ? stats.collective_seconds / stats.step_seconds * 100 : 0);
+    json["engines"][std::to_string(id)] = {
+        {"steps", stats.steps},
+        {"step_seconds", stats.step_seconds},
+        {"collective_seconds", stats.collective_seconds},
+        {"collective_share", stats.step_seconds > 0 ? stats.collective_seconds / stats.step_seconds : 0},
+        {"preemptions", stats.preemptions}};
+  return json;
 }
 
-Status write_summary(const std::string& path, const frontend::BatchSummary& summary) {
+void print_timings(const nlohmann::ordered_json& timings) {
+  const auto milliseconds = [&](const char* key) { return timings["start"][key].get<double>() * 1e3; };
+  fmt::print(stderr,
+             "start: plan {:.0f} ms, launch {:.0f} ms, join {:.0f} ms, load {:.0f} ms, first step {:.0f} ms; first "
+             "token {:.0f} ms after "
+             "`weft run`\n",
+             milliseconds("plan_seconds"), milliseconds("launch_seconds"), milliseconds("join_seconds"),
+             milliseconds("load_seconds"), milliseconds("first_step_seconds"), milliseconds("first_token_seconds"));
+  for (const auto& [id, engine] : timings["engines"].items())
+    if (const auto steps = engine["steps"].get<std::int64_t>(); steps > 0)
+      fmt::print(stderr, "replica {}: {} steps of {:.2f} ms, {:.1f}% of it in collectives\n", id, steps,
+                 engine["step_seconds"].get<double>() / static_cast<double>(steps) * 1e3,
+                 engine["collective_share"].get<double>() * 100);
+}
+
+Status write_summary(const std::string& path, const frontend::BatchSummary& summary,
+                     const nlohmann::ordered_json& timings) {
   if (path.empty()) return {};
+  auto json = nlohmann::ordered_json::parse(frontend::summary_json(summary));
+  json.update(timings);
   std::ofstream file(path);
-  file << frontend::summary_json(summary) << std::flush;
+  file << json.dump(2) << std::endl;
   if (!file) return fail(ErrorCode::permission_denied, fmt::format("--summary {}: cannot be written", path));
   return {};
 }
 
-int finish(const RunOptions& options, const frontend::BatchSummary& summary) {
+int finish(const RunOptions& options, const frontend::BatchSummary& summary,
+           const nlohmann::ordered_json& timings = nlohmann::ordered_json::object()) {
   fmt::print(stderr, "{}", frontend::summary_text(summary));
   if (summary.error) fmt::print(stderr, "error: {}\n", summary.error->message);
-  if (const Status written = write_summary(options.summary, summary); !written) {
+  if (const Status written = write_summary(options.summary, summary, timings); !written) {
     fmt::print(stderr, "{}\n", written.error().message);
     return exit_some_failed;
   }
@@ -233,9 +262,10 @@ int run_batch(const RunOptions& options) {
     log::error("run", "{}", settled.error().message);
     if (!summary->error && !summary->interrupted) summary->error = settled.error();
   }
-  print_timings(timings, *summary, (*head)->router());
+  const nlohmann::ordered_json measured = timings_json(timings, *summary, (*head)->router());
+  print_timings(measured);
   (void)(*head)->cluster().stop(stop_grace);
-  return finish(options, *summary);
+  return finish(options, *summary, measured);
 }
 
 }  // namespace

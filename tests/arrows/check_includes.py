@@ -31,7 +31,7 @@ SOURCES = {".h", ".hpp", ".cpp", ".cc", ".cu", ".cuh"}
 NOT_EVERYWHERE = {"format", "ranges", "expected", "print", "generator", "stacktrace", "mdspan"}
 BACKEND_FOLDERS = ("kernels/", "plugins/")
 BACKEND_MACRO = re.compile(
-    r"^\s*#\s*(?:if|ifdef|ifndef|elif)\b.*?\b(\w*(?:CUDA|NVCC|NCCL|CUBLAS|ROCM|SYCL|METAL|GLOO|HWY)\w*"
+    r"^\s*#\s*(?:if|ifdef|ifndef|elif)\b.*?\b(?!HWY_ONCE\b)(\w*(?:CUDA|NVCC|NCCL|CUBLAS|ROCM|SYCL|METAL|GLOO|HWY)\w*"
     r"|HAVE_HIP|__HIP\w*|__AVX\w*|__SSE\w*|__ARM_NEON\w*|__ARM_FEATURE_SVE\w*)")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
