@@ -38,6 +38,14 @@ Status check(const GroupSpec& spec) {
 
 Result<std::unique_ptr<Group>> GlooCommunicator::open(const GroupSpec& spec) {
   const std::string context = fmt::format("gloo: group '{}'", spec.id);
+  try {
+    return open_checked(spec, context);
+  } catch (const std::exception& error) {  // memory; what Gloo throws is caught nearer
+    return fail(ErrorCode::resource_exhausted, fmt::format("{}: {}", context, error.what()));
+  }
+}
+
+Result<std::unique_ptr<Group>> GlooCommunicator::open_checked(const GroupSpec& spec, const std::string& context) {
   WEFT_TRY_CONTEXT(check(spec), context);
   Fabric fabric;
   if (spec.size > 1) {
@@ -76,10 +84,10 @@ Result<Fabric> GlooCommunicator::build(const GroupSpec& spec) {
   fabric.outbox = allocate_aligned(max_frame);
   if (!fabric.outbox) return fail(ErrorCode::resource_exhausted, "no memory for the group's buffers");
   WEFT_ASSIGN(lane_mesh, connect(spec, "lanes", device));
-  fabric.lane_mesh = lane_mesh;
+  fabric.lane_mesh = lane_mesh.context;
 
   WEFT_ASSIGN(message_mesh, connect(spec, "messages", device));
-  WEFT_ASSIGN(postbox, Postbox::open(std::move(message_mesh), device));
+  WEFT_ASSIGN(postbox, Postbox::open(std::move(message_mesh.context), device, std::move(message_mesh.sockets)));
   fabric.postbox = std::move(postbox);
 
   // The greetings come last: a rank has heard all of them only when all ranks have their connections, so what one that
@@ -95,9 +103,10 @@ Result<Fabric> GlooCommunicator::build(const GroupSpec& spec) {
   for (std::int32_t peer = 0; peer < spec.size; ++peer) {
     if (peer == spec.rank) continue;
     const std::string who = member_name(spec, peer);
+    Descriptor& socket = lane_mesh.sockets[static_cast<std::size_t>(peer)];
     WEFT_ASSIGN_CONTEXT(lane,
-                        Lane::open(*lane_mesh->getPair(peer), fabric.outbox.get(), greeting(spec.rank), greeting(peer),
-                                   limits, spec.deadline),
+                        Lane::open(*fabric.lane_mesh->getPair(peer), std::move(socket), fabric.outbox.get(),
+                                   greeting(spec.rank), greeting(peer), limits, spec.deadline),
                         who);
     lanes[static_cast<std::size_t>(peer)] = std::move(lane);
   }

@@ -32,6 +32,7 @@ class GlooCommunicator final : public Communicator {
   void* query(std::string_view) override { return nullptr; }
 
  private:
+  Result<std::unique_ptr<Group>> open_checked(const GroupSpec& spec, const std::string& context);
   Result<std::shared_ptr<gloo::transport::tcp::Device>> device_for(const GroupSpec& spec);
   Result<Fabric> build(const GroupSpec& spec);
 

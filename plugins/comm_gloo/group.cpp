@@ -285,7 +285,8 @@ Status GlooGroup::close(Deadline deadline) {
     fabric_.device.reset();
   }
   if (spec_.size == 1) return {};
-  return leave(spec_, deadline);
+  WEFT_TRY_CONTEXT(leave(spec_, deadline), fmt::format("gloo: group '{}': close", spec_.id));
+  return {};
 }
 
 }  // namespace weft::comm_gloo

@@ -1,23 +1,17 @@
 #include "plugins/comm_gloo/lane.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <gloo/transport/buffer.h>
 #include <gloo/transport/pair.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <exception>
-#include <filesystem>
-#include <system_error>
 #include <utility>
-#include <vector>
 
 namespace weft::comm_gloo {
 namespace {
@@ -33,24 +27,6 @@ Error from_gloo(const std::exception& error) {
   return Error{ErrorCode::unavailable, fmt::format("closed its connection ({})", error.what()), true};
 }
 
-bool is_connected_from(int fd, std::span<const char> local) {
-  sockaddr_storage name{};
-  socklen_t length = sizeof(name);
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length) != 0) return false;
-  if (length > local.size() || std::memcmp(&name, local.data(), length) != 0) return false;
-  length = sizeof(name);
-  return ::getpeername(fd, reinterpret_cast<sockaddr*>(&name), &length) == 0;
-}
-
-std::vector<int> open_descriptors() {
-  std::vector<int> found;
-  std::error_code error;
-  for (auto entry = std::filesystem::directory_iterator("/proc/self/fd", error);
-       !error && entry != std::filesystem::directory_iterator(); entry.increment(error))
-    found.push_back(std::atoi(entry->path().filename().c_str()));
-  return found;
-}
-
 void set_timeout(int fd, int option, Duration timeout) {
   const auto microseconds = std::clamp<std::int64_t>(
       std::chrono::duration_cast<std::chrono::microseconds>(timeout).count(), 1000, 86'400'000'000);
@@ -59,30 +35,6 @@ void set_timeout(int fd, int option, Duration timeout) {
 }
 
 }  // namespace
-
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  if (this == &other) return *this;
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = other.release();
-  return *this;
-}
-Descriptor::~Descriptor() {
-  if (fd_ >= 0) ::close(fd_);
-}
-int Descriptor::release() noexcept { return std::exchange(fd_, -1); }
-
-Result<Descriptor> duplicate_socket(std::span<const char> local) {
-  std::vector<int> matches = open_descriptors();
-  std::erase_if(matches, [&](int fd) { return !is_connected_from(fd, local); });
-  if (matches.empty()) return fail(closed());
-  if (matches.size() > 1)
-    return fail(ErrorCode::internal, fmt::format("{} sockets have the address of Gloo's connection", matches.size()));
-  Descriptor copy(::fcntl(matches.front(), F_DUPFD_CLOEXEC, 0));
-  // Another thread may have closed that descriptor in between, and its number may be somebody else's now.
-  if (copy.get() < 0 || !is_connected_from(copy.get(), local))
-    return fail(ErrorCode::resource_exhausted, "cannot duplicate the descriptor of Gloo's connection");
-  return copy;
-}
 
 struct Lane::Memory {
   // One preamble longer than a frame, because the spin peeks at a frame with its preamble.
@@ -93,10 +45,10 @@ Lane::Lane(Descriptor socket, Limits limits)
     : socket_(std::move(socket)), limits_(limits), memory_(std::make_unique<Memory>()), inbox_(memory_->inbox) {}
 Lane::~Lane() = default;
 
-Result<std::unique_ptr<Lane>> Lane::open(gloo::transport::Pair& pair, std::byte* outbox, const FrameHeader& greeting,
-                                         const FrameHeader& expected, Limits limits, Deadline deadline) {
+Result<std::unique_ptr<Lane>> Lane::open(gloo::transport::Pair& pair, Descriptor socket, std::byte* outbox,
+                                         const FrameHeader& greeting, const FrameHeader& expected, Limits limits,
+                                         Deadline deadline) {
   try {
-    WEFT_ASSIGN(socket, duplicate_socket(pair.address().bytes()));
     std::unique_ptr<Lane> lane(new Lane(std::move(socket), limits));
     WEFT_TRY(lane->greet(pair, outbox, greeting, expected, deadline));
     return lane;
@@ -152,7 +104,10 @@ Status Lane::await_writable(Deadline deadline) {
 
 Status Lane::receive(std::size_t frame_bytes, Deadline deadline) {
   const std::size_t expected = frame_bytes + gloo_preamble;
-  Time spin_until = Clock::now() + limits_.spin;
+  // Where ranks share a core the peer may need it to send; where they do not, asking costs a little each time.
+  constexpr Duration selfish = std::chrono::microseconds(5);
+  const Time yield_after = Clock::now() + selfish;
+  Time spin_until = yield_after - selfish + limits_.spin;
   for (;;) {
     // With MSG_TRUNC the kernel counts without copying.
     const ssize_t there = ::recv(socket_.get(), inbox_, expected, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
@@ -161,7 +116,7 @@ Status Lane::receive(std::size_t frame_bytes, Deadline deadline) {
     if (there < 0 && errno != EAGAIN && errno != EINTR) return fail(closed());
     const Time now = Clock::now();
     if (now < spin_until && now < deadline.at()) {
-      ::sched_yield();  // where ranks share a core, the peer may need it to send
+      if (now >= yield_after) ::sched_yield();
       continue;
     }
     if (there > 0) break;  // the rest is on its way; Gloo waits for it

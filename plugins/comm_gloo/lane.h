@@ -8,12 +8,11 @@
 // once, in any thread.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <memory>
-#include <span>
 
 #include "plugins/comm_gloo/frame.h"
+#include "plugins/comm_gloo/socket.h"
 #include "weft/status.h"
 #include "weft/time.h"
 
@@ -24,25 +23,6 @@ class Pair;
 
 namespace weft::comm_gloo {
 
-// A descriptor that closes itself.
-class Descriptor {
- public:
-  Descriptor() noexcept = default;
-  explicit Descriptor(int fd) noexcept : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  ~Descriptor();
-  int get() const noexcept { return fd_; }
-
- private:
-  int release() noexcept;
-  int fd_ = -1;
-};
-
-// A duplicate of the descriptor of the connected socket whose local address is `local` (a sockaddr_storage,
-// as Gloo's Address::bytes() begins). unavailable: there is none any more, so the connection is closed.
-Result<Descriptor> duplicate_socket(std::span<const char> local);
-
 class Lane {
  public:
   struct Limits {
@@ -50,12 +30,13 @@ class Lane {
     Duration operation_timeout;  // of the rest of a frame whose beginning has come
   };
 
-  // Switches the connected pair to synchronous mode and greets the peer: after that neither side's loop
+  // Switches the connected pair, whose socket `socket` duplicates, to synchronous mode and greets the peer: after that neither side's loop
   // thread reads this socket any more. `outbox` is max_frame bytes, shared by the lanes of a group, and
   // outlives them. unavailable: the peer went away; deadline_exceeded: it did not greet in time; refused: it
   // is not who it should be.
-  static Result<std::unique_ptr<Lane>> open(gloo::transport::Pair& pair, std::byte* outbox, const FrameHeader& greeting,
-                                            const FrameHeader& expected, Limits limits, Deadline deadline);
+  static Result<std::unique_ptr<Lane>> open(gloo::transport::Pair& pair, Descriptor socket, std::byte* outbox,
+                                            const FrameHeader& greeting, const FrameHeader& expected, Limits limits,
+                                            Deadline deadline);
   ~Lane();
 
   // Writes the first `frame_bytes` of the outbox. Blocks only while the socket's buffer is full.

@@ -7,7 +7,7 @@
 #include <memory>
 #include <mutex>
 
-#include "plugins/comm_gloo/lane.h"
+#include "plugins/comm_gloo/socket.h"
 
 namespace weft::comm_gloo {
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <gloo/context.h>
 #include <gloo/transport/context.h>
-#include <gloo/transport/pair.h>
 #include <gloo/transport/unbound_buffer.h>
 
 #include <algorithm>
@@ -36,15 +35,15 @@ Postbox::Postbox(std::shared_ptr<gloo::Context> mesh)
 Postbox::~Postbox() = default;
 
 Result<std::unique_ptr<Postbox>> Postbox::open(std::shared_ptr<gloo::Context> mesh,
-                                               const std::shared_ptr<gloo::transport::tcp::Device>& device) {
+                                               const std::shared_ptr<gloo::transport::tcp::Device>& device,
+                                               std::vector<Descriptor> sockets) {
   try {
     std::unique_ptr<Postbox> postbox(new Postbox(std::move(mesh)));
-    for (std::int32_t peer = 0; peer < postbox->mesh_->size; ++peer) {
-      if (peer == postbox->mesh_->rank) continue;
-      WEFT_ASSIGN(socket, duplicate_socket(postbox->mesh_->getPair(peer)->address().bytes()));
-      postbox->watches_.push_back(std::make_unique<HangupWatch>(
-          device, std::move(socket), [self = postbox.get(), peer] { self->peer_gone(peer); }));
-    }
+    for (std::int32_t peer = 0; peer < postbox->mesh_->size; ++peer)
+      if (peer != postbox->mesh_->rank)
+        postbox->watches_.push_back(
+            std::make_unique<HangupWatch>(device, std::move(sockets[static_cast<std::size_t>(peer)]),
+                                          [self = postbox.get(), peer] { self->peer_gone(peer); }));
     return postbox;
   } catch (const std::exception& error) {
     return fail(gone(error.what()));
@@ -57,14 +56,16 @@ void Postbox::peer_gone(std::int32_t peer) noexcept {
   if (sending_ != nullptr && sending_->peer == peer) sending_->buffer->abortWaitSend();
 }
 
-Status Postbox::post(Message message, Bytes bytes, std::uint32_t tag, Counters& counters) {
-  const std::uint64_t slot = slot_of(tag, counters[{message.peer, tag}]++, bytes);
+Status Postbox::post(bool outgoing, std::uint64_t ticket, Buffer data, std::int32_t peer, std::uint32_t tag,
+                     Deadline deadline, Counters& counters) {
+  const std::uint64_t slot = slot_of(tag, counters[{peer, tag}]++, data.size);
   try {
-    if (message.outgoing)
-      message.buffer->send(message.peer, slot, 0, bytes);
+    auto buffer = mesh_->createUnboundBuffer(data.data, data.size);
+    if (outgoing)
+      buffer->send(peer, slot, 0, data.size);
     else
-      message.buffer->recv(message.peer, slot, 0, bytes);
-    messages_.push_back(std::move(message));
+      buffer->recv(peer, slot, 0, data.size);
+    messages_.push_back({ticket, peer, outgoing, deadline, std::move(buffer)});
     return {};
   } catch (const std::exception& error) {
     return fail(gone(error.what()));
@@ -72,12 +73,11 @@ Status Postbox::post(Message message, Bytes bytes, std::uint32_t tag, Counters& 
 }
 
 Status Postbox::send(std::uint64_t ticket, Buffer data, std::int32_t peer, std::uint32_t tag, Deadline deadline) {
-  return post({ticket, peer, true, deadline, mesh_->createUnboundBuffer(data.data, data.size)}, data.size, tag, sent_);
+  return post(true, ticket, data, peer, tag, deadline, sent_);
 }
 
 Status Postbox::recv(std::uint64_t ticket, Buffer data, std::int32_t peer, std::uint32_t tag, Deadline deadline) {
-  return post({ticket, peer, false, deadline, mesh_->createUnboundBuffer(data.data, data.size)}, data.size, tag,
-              received_);
+  return post(false, ticket, data, peer, tag, deadline, received_);
 }
 
 std::deque<Postbox::Message>::iterator Postbox::find(std::uint64_t ticket) noexcept {

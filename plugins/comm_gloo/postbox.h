@@ -37,9 +37,10 @@ class Postbox {
   static constexpr std::uint32_t tags = 65536;
   static constexpr Bytes max_bytes = Bytes{1} << 34;  // of one message, exclusive
 
-  // `mesh` is connected, over `device`, and used by nobody else.
+  // `mesh` is connected, over `device`, and used by nobody else; `sockets` are duplicates of its descriptors by rank.
   static Result<std::unique_ptr<Postbox>> open(std::shared_ptr<gloo::Context> mesh,
-                                               const std::shared_ptr<gloo::transport::tcp::Device>& device);
+                                               const std::shared_ptr<gloo::transport::tcp::Device>& device,
+                                               std::vector<Descriptor> sockets);
   ~Postbox();
 
   // Post a message of 1..max_bytes-1 bytes under this group's `ticket`; tickets rise. The buffer is lent
@@ -73,7 +74,8 @@ class Postbox {
   // On the device's thread: this peer has closed its connection.
   void peer_gone(std::int32_t peer) noexcept;
   Status wait_send(Message& message, Deadline deadline);
-  Status post(Message message, Bytes bytes, std::uint32_t tag, Counters& counters);
+  Status post(bool outgoing, std::uint64_t ticket, Buffer data, std::int32_t peer, std::uint32_t tag, Deadline deadline,
+              Counters& counters);
   std::deque<Message>::iterator find(std::uint64_t ticket) noexcept;
 
   std::shared_ptr<gloo::Context> mesh_;

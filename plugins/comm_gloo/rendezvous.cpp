@@ -4,6 +4,8 @@
 #include <gloo/rendezvous/context.h>
 #include <gloo/rendezvous/store.h>
 #include <gloo/transport/device.h>
+#include <gloo/transport/pair.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -107,6 +109,35 @@ Error missing_ranks(const GroupSpec& spec) {
                true};
 }
 
+// Every rank tells the addresses of its ends of a mesh; few ever need another's (socket.h).
+Result<std::vector<Descriptor>> sockets_of(const GroupSpec& spec, const std::string& name, gloo::Context& mesh) {
+  const auto key = [&](std::int32_t rank) { return fmt::format("{}ends/{}/{}", key_prefix(spec), name, rank); };
+  std::vector<std::vector<char>> ends(static_cast<std::size_t>(spec.size), std::vector<char>(sizeof(sockaddr_storage)));
+  std::string all;
+  for (std::int32_t peer = 0; peer < spec.size; ++peer) {
+    auto& end = ends[static_cast<std::size_t>(peer)];
+    if (peer != spec.rank) end = mesh.getPair(peer)->address().bytes();
+    end.resize(sizeof(sockaddr_storage));
+    all.append(end.data(), end.size());
+  }
+  WEFT_TRY_CONTEXT(spec.store->set(key(spec.rank), all, spec.deadline), "store");
+  std::vector<Descriptor> sockets(ends.size());
+  for (std::int32_t peer = 0; peer < spec.size; ++peer) {
+    if (peer == spec.rank) continue;
+    const auto other_end = [&]() -> Result<std::string> {
+      WEFT_ASSIGN_CONTEXT(values, spec.store->wait({key(peer)}, spec.deadline), "store");
+      const std::size_t begin = static_cast<std::size_t>(spec.rank) * sizeof(sockaddr_storage);
+      if (values[0].size() != all.size())
+        return fail(ErrorCode::data_loss, fmt::format("the addresses of {} are damaged", member_name(spec, peer)));
+      return values[0].substr(begin, sizeof(sockaddr_storage));
+    };
+    auto socket = duplicate_socket(ends[static_cast<std::size_t>(peer)], other_end);
+    if (!socket) return fail(annotate(std::move(socket).error(), member_name(spec, peer)));
+    sockets[static_cast<std::size_t>(peer)] = std::move(*socket);
+  }
+  return sockets;
+}
+
 }  // namespace
 
 std::string key_prefix(const GroupSpec& spec) { return fmt::format("group/{}/gloo/", spec.id); }
@@ -149,8 +180,7 @@ void withdraw(const GroupSpec& spec) noexcept {
   }
 }
 
-Result<std::shared_ptr<gloo::Context>> connect(const GroupSpec& spec, const std::string& name,
-                                               std::shared_ptr<gloo::transport::Device> device) {
+Result<Mesh> connect(const GroupSpec& spec, const std::string& name, std::shared_ptr<gloo::transport::Device> device) {
   StoreAdapter store(*spec.store, fmt::format("{}mesh/{}/", key_prefix(spec), name), spec.deadline);
   try {
     auto context = std::make_shared<gloo::rendezvous::Context>(spec.rank, spec.size);
@@ -158,7 +188,8 @@ Result<std::shared_ptr<gloo::Context>> connect(const GroupSpec& spec, const std:
     const auto left = std::min<Duration>(spec.deadline.left(), std::chrono::hours(1));
     context->setTimeout(std::max(std::chrono::ceil<std::chrono::milliseconds>(left / 5), std::chrono::milliseconds(1)));
     context->connectFullMesh(store, device);
-    return context;
+    WEFT_ASSIGN(sockets, sockets_of(spec, name, *context));
+    return Mesh{std::move(context), std::move(sockets)};
   } catch (const StoreFailure& failure) {
     return fail(annotate(failure.error(), "store"));
   } catch (const std::exception& error) {

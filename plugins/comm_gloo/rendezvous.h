@@ -2,6 +2,7 @@
 //
 //   group/<id>/gloo/rank/<i>      who came as rank i, and with what size; compare_and_set refuses a second
 //   one group/<id>/gloo/mesh/...      Gloo's own keys: addresses of each rank's listening sockets
+//   group/<id>/gloo/ends/...      local addresses of each rank's connections
 //   group/<id>/gloo/broken/<i>    why rank i left a group that broke, for the others' messages
 //   group/<id>/gloo/left          how many have closed; the last one removes all keys
 #pragma once
@@ -10,7 +11,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "plugins/comm_gloo/socket.h"
 #include "weft/communicator.h"
 
 namespace gloo {
@@ -34,9 +37,14 @@ Status meet(const GroupSpec& spec);
 // Takes this rank's presence back, so that a later open with this id may succeed. For an open that failed.
 void withdraw(const GroupSpec& spec) noexcept;
 
+// A full mesh of connections, and a duplicate of each one's descriptor, by rank.
+struct Mesh {
+  std::shared_ptr<gloo::Context> context;
+  std::vector<Descriptor> sockets;
+};
+
 // Connects to every other rank; all must have met. `name` tells apart several meshes of one group.
-Result<std::shared_ptr<gloo::Context>> connect(const GroupSpec& spec, const std::string& name,
-                                               std::shared_ptr<gloo::transport::Device> device);
+Result<Mesh> connect(const GroupSpec& spec, const std::string& name, std::shared_ptr<gloo::transport::Device> device);
 
 // What a rank leaves behind for the others when its end of the group breaks, and what one finds. Both give up
 // after a fifth of a second: the reason only makes a message better.

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 #include "tests/unit/comm_gloo/reference.h"
@@ -56,6 +57,40 @@ TEST(Reduce, TakesSourcesAtAnyAddressAndMayWriteOverOne) {
         reduce_in_rank_order(type, op, sources, count, over);
         EXPECT_TRUE(Data(over, over + count * size_of(type)) == reduced(type, op, 3, count)) << to_string(type);
       }
+}
+
+// Sums `value` with zeros of `type`, and compares with what weft/dtype.h makes of it.
+template <class T>
+void expect_same_conversions(DType type) {
+  std::vector<T> all(65536);
+  for (std::uint32_t bits = 0; bits < all.size(); ++bits)
+    all[bits].bits = static_cast<std::uint16_t>(bits);
+  const std::vector<T> zeros(all.size(), T{0x8000});  // -0 changes nothing, not even the sign of 0
+  const std::byte* sources[] = {reinterpret_cast<const std::byte*>(all.data()),
+                                reinterpret_cast<const std::byte*>(zeros.data())};
+  std::vector<T> sums(all.size());
+  reduce_in_rank_order(type, ReduceOp::sum, sources, all.size(), reinterpret_cast<std::byte*>(sums.data()));
+  for (std::size_t i = 0; i < all.size(); ++i)
+    ASSERT_EQ(sums[i].bits, from_f32<T>(to_f32(all[i]) + to_f32(zeros[i])).bits) << i;
+  // Rounding: neighbours of very different magnitudes.
+  std::vector<T> others(all.size());
+  for (std::size_t i = 0; i < all.size(); ++i)
+    others[i].bits = static_cast<std::uint16_t>(i * 40503u);
+  sources[1] = reinterpret_cast<const std::byte*>(others.data());
+  reduce_in_rank_order(type, ReduceOp::sum, sources, all.size(), reinterpret_cast<std::byte*>(sums.data()));
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const float exact = to_f32(all[i]) + to_f32(others[i]);
+    if (std::isnan(exact)) {
+      ASSERT_TRUE(std::isnan(to_f32(sums[i]))) << i;
+    } else {
+      ASSERT_EQ(sums[i].bits, from_f32<T>(exact).bits) << i;
+    }
+  }
+}
+
+TEST(Reduce, ConvertsEverySixteenBitFloatAsTheSdkDoes) {
+  expect_same_conversions<f16>(DType::f16);
+  expect_same_conversions<bf16>(DType::bf16);
 }
 
 }  // namespace
