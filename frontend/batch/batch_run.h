@@ -22,17 +22,17 @@
 namespace weft::frontend {
 
 struct BatchOptions {
-  std::string input;                 // JSON lines
-  std::string output;                // JSON lines, appended to when it is this run's
-  std::string model_name;            // in the answers' bodies
-  std::string model_identity;        // hash of what makes answers what they are: weights, dtype, sampling defaults
+  std::string input;                    // JSON lines
+  std::string output;                   // JSON lines, appended to when it is this run's
+  std::string model_name;               // in the answers' bodies
+  std::string model_identity;           // hash of what makes answers what they are: weights, dtype, sampling defaults
   std::string distribution = "shared";  // shared | static
-  std::int32_t window = 10000;       // requests read ahead
+  std::int32_t window = 10000;          // requests read ahead
   std::int32_t default_max_tokens = 256;
-  std::int32_t max_context = 0;      // tokens
-  std::vector<ReplicaId> replicas;   // all of the plan's, for static distribution
+  std::int32_t max_context = 0;               // tokens
+  std::vector<ReplicaId> replicas;            // all of the plan's, for static distribution
   Duration drain = std::chrono::seconds(30);  // after an interrupt or a lost replica
-  bool progress_bar = false;         // else one line every 10 s
+  bool progress_bar = false;                  // else one line every 10 s
 };
 
 // What turns text into tokens and back; shared with nobody, outlives the run.
@@ -43,19 +43,19 @@ struct BatchTools {
 };
 
 struct BatchSummary {
-  std::int64_t lines = 0;            // of the input, blank ones not counted
-  std::int64_t resumed = 0;          // answered by earlier runs
-  std::int64_t answered = 0;         // by this one
-  std::int64_t failed = 0;           // permanent errors, written
-  std::int64_t left = 0;             // not written: another run will do them
+  std::int64_t lines = 0;                        // of the input, blank ones not counted
+  std::int64_t resumed = 0;                      // answered by earlier runs
+  std::int64_t answered = 0;                     // by this one
+  std::int64_t failed = 0;                       // permanent errors, written
+  std::int64_t left = 0;                         // not written: another run will do them
   std::map<std::string, std::int64_t> failures;  // by cause, for failed and left ones
-  std::int64_t prompt_tokens = 0;    // of answered requests
+  std::int64_t prompt_tokens = 0;                // of answered requests
   std::int64_t generated_tokens = 0;
-  double seconds = 0;                // of run()
-  double first_token_seconds = 0;    // from run() to the first token of any request
+  double seconds = 0;              // of run()
+  double first_token_seconds = 0;  // from run() to the first token of any request
   std::map<ReplicaId, LedgerTotals::Row> replicas;
   bool interrupted = false;
-  std::optional<Error> error;        // what ended the run before its end
+  std::optional<Error> error;  // what ended the run before its end
 };
 
 class BatchRun final : public RouterEvents {
