@@ -262,9 +262,9 @@ int run_batch(const RunOptions& options) {
     log::error("run", "{}", settled.error().message);
     if (!summary->error && !summary->interrupted) summary->error = settled.error();
   }
+  (void)(*head)->cluster().stop(stop_grace);  // the leaders' last figures come before their end
   const nlohmann::ordered_json measured = timings_json(timings, *summary, (*head)->router());
   print_timings(measured);
-  (void)(*head)->cluster().stop(stop_grace);
   return finish(options, *summary, measured);
 }
 
