@@ -23,6 +23,7 @@ HangupWatch::~HangupWatch() {
     device_->unregisterDescriptor(socket_.get(), this);
   } catch (const std::exception&) {  // Gloo's loop is broken, nothing calls us any more
   }
+  const std::lock_guard lock(mutex_);  // after the last call, if there was one: Gloo waits for that without a lock
 }
 
 void HangupWatch::handleEvents(int) {
