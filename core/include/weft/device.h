@@ -121,7 +121,7 @@ struct LinearArgs {
     add = 1,    // out += in * W^T + bias
     gate = 2,   // weight rows are [gate; up]: out = activation(gate) * up, out is [T, N / 2]
   };
-  const Weight* weight = nullptr;  // [N, K]
+  const Weight* weight = nullptr;  // [N, K], loaded as linear: a tied embedding is loaded twice
   TensorView in{};                 // [T, K]
   TensorView out{};                // [T, N]
   Epilogue epilogue = Epilogue::store;
@@ -193,9 +193,10 @@ class Device {
   virtual Status linear(const LinearArgs& args, Stream stream) = 0;
   virtual Status rope_and_append(const RopeArgs& args, Stream stream) = 0;
   virtual Status attention(const AttentionArgs& args, Stream stream) = 0;
-  // out[i] = in[rows[i]]; rows: [out.rows] i32.
+  // out[i] = in[rows[i]]; rows: [out.rows] i32; types are equal.
   virtual Status gather_rows(const TensorView& in, Buffer rows, const TensorView& out, Stream stream) = 0;
-  // ids: [R] i32, the first index of each row's largest value (NaN is never the largest); values: [R] f32 or empty.
+  // ids: [R] i32, the first index of each row's largest value (NaN is never the largest; a row of NaN alone gives 0 and
+  // NaN); values: [R] f32 or empty.
   virtual Status argmax(const TensorView& logits, Buffer ids, Buffer values, Stream stream) = 0;
 
   // Optional interfaces by id (experts, graphs, sampling on the device); null where the device lacks one.

@@ -49,7 +49,7 @@ struct Decision {
   std::string reason;  // for a human, short: "least tokens pending: 812 (next 1,440)"
 };
 
-// What happened. Events of unknown or ended requests, and NaN, negative or reordered figures, are to be ignored.
+// What happened. Every event carries the incarnation of the replica it is about. Events of unknown or ended requests, and NaN, negative or reordered figures, are to be ignored.
 struct Event {
   enum class Kind : std::uint8_t { dispatched, first_token, progress, finished, dropped, stats, joined, left };
   Kind kind = Kind::stats;
