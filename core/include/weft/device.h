@@ -109,8 +109,9 @@ struct NormArgs {
   float epsilon = 1e-5f;
   float weight_offset = 0;  // added to each weight (Gemma: 1)
   TensorView in{};          // [T, H]
-  TensorView residual{};    // [T, H]; empty buffer: none. Else residual += in, and the sum is what is normed
-  TensorView out{};         // [T, H]; may be `in`
+  // [T, H]; empty buffer: none. Else residual += in, and what is normed is that sum as stored (rounded to its type).
+  TensorView residual{};
+  TensorView out{};  // [T, H]; may be `in`
 };
 
 enum class Activation : std::uint8_t { silu = 0, gelu_tanh = 1, gelu = 2 };

@@ -66,7 +66,7 @@ struct Request {
   SamplingParams sampling;
   StopConditions stop;
   std::int64_t deadline_ms = 0;  // milliseconds from admission until it must have ended; 0: none
-  std::int32_t priority = 0;  // a larger one is served first
+  std::int32_t priority = 0;     // a larger one is served first
 };
 
 }  // namespace weft
