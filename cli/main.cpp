@@ -1,11 +1,15 @@
 // `weft`: one file a subcommand.
 #include <fmt/format.h>
 
+#include <csignal>
+
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/setup.h"
 
 int main(int argc, char** argv) {
+  // A peer that is gone is an error value, not a signal.
+  (void)std::signal(SIGPIPE, SIG_IGN);
   CLI::App app{"weft launches, feeds and keeps alive copies of a language model (DP x TP x PP) from one TOML file."};
   app.footer(
       "The smallest useful file:\n"

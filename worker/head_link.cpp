@@ -30,12 +30,11 @@ Result<std::unique_ptr<HeadLink>> HeadLink::join(const Environment& environment,
 HeadLink::~HeadLink() {
   {
     const std::lock_guard lock(mutex_);
-    stop_beating_ = true;
-    listener_ = nullptr;
+    ended_ = true;
   }
   changed_.notify_all();
-  if (heartbeat_.joinable()) heartbeat_.join();
   store_->fail({ErrorCode::unavailable, "the link to the head was closed"});
+  if (thread_.joinable()) thread_.join();
   dialer_.reset();
 }
 
@@ -60,31 +59,60 @@ void HeadLink::failure(const Error& error) {
   (void)send(std::move(envelope));
 }
 
-void HeadLink::start_heartbeat(Duration lease, const Progress& progress) {
-  heartbeat_ = std::thread([this, interval = lease / 3, &progress] { beat(interval, progress); });
-  (void)pthread_setname_np(heartbeat_.native_handle(), "heartbeat");
+void HeadLink::start_events(Duration lease, const Progress& progress) {
+  thread_ = std::thread([this, interval = lease / 3, &progress] { run_events(interval, progress); });
+  (void)pthread_setname_np(thread_.native_handle(), "head-events");
 }
 
-void HeadLink::beat(Duration interval, const Progress& progress) {
+void HeadLink::run_events(Duration interval, const Progress& progress) {
+  Time next_beat = Clock::now();
   std::unique_lock lock(mutex_);
-  while (!stop_beating_ && !down_) {
-    wire::Envelope envelope;
-    envelope.mutable_heartbeat()->set_phase(phase_);
-    envelope.mutable_heartbeat()->set_step(progress.step.load(std::memory_order_relaxed));
-    envelope.mutable_heartbeat()->set_busy(progress.busy.load(std::memory_order_relaxed));
-    lock.unlock();
-    (void)send(std::move(envelope));
-    lock.lock();
-    changed_.wait_for(lock, interval, [&] { return stop_beating_ || down_.has_value(); });
+  const auto has_something = [&] { return ended_ || (has_listener_ && !events_.empty()); };
+  while (!ended_) {
+    if (has_listener_ && !events_.empty()) {
+      auto events = std::exchange(events_, {});
+      lock.unlock();
+      hand_over(std::move(events));
+      lock.lock();
+    } else if (down_) {
+      changed_.wait(lock, has_something);  // nobody to beat for; the destructor ends it
+    } else if (Clock::now() < next_beat) {
+      changed_.wait_until(lock, next_beat, has_something);
+    } else {
+      lock.unlock();
+      beat(progress);
+      lock.lock();
+      next_beat = Clock::now() + interval;
+    }
   }
 }
 
+void HeadLink::beat(const Progress& progress) {
+  wire::Envelope envelope;
+  {
+    const std::lock_guard lock(mutex_);
+    envelope.mutable_heartbeat()->set_phase(phase_);
+  }
+  envelope.mutable_heartbeat()->set_step(progress.step.load(std::memory_order_relaxed));
+  envelope.mutable_heartbeat()->set_busy(progress.busy.load(std::memory_order_relaxed));
+  (void)send(std::move(envelope));  // a lost link is told by on_down
+}
+
+void HeadLink::hand_over(std::deque<std::optional<wire::Envelope>> events) {
+  const std::lock_guard lock(listener_mutex_);
+  for (auto& event : events)
+    if (listener_) listener_(std::move(event));
+}
+
 void HeadLink::set_listener(std::function<void(std::optional<wire::Envelope>)> listener) {
+  const bool has = static_cast<bool>(listener);
+  {
+    const std::lock_guard lock(listener_mutex_);
+    listener_ = std::move(listener);
+  }
   const std::lock_guard lock(mutex_);
-  listener_ = std::move(listener);
-  for (auto& early : early_)
-    listener_(std::move(early));
-  early_.clear();
+  has_listener_ = has;
+  changed_.notify_all();
 }
 
 Result<wire::Assign> HeadLink::assignment(Deadline deadline) {
@@ -102,10 +130,8 @@ void HeadLink::on_message(const wire::Envelope& envelope) {
     assign_ = envelope.assign();
     changed_.notify_all();
   } else if (envelope.has_stop() || envelope.has_settle() || envelope.has_drain()) {
-    if (listener_)
-      listener_(envelope);
-    else
-      early_.emplace_back(envelope);
+    events_.emplace_back(envelope);
+    changed_.notify_all();
   } else {
     log::warn("link", "a message of kind {} from the head was dropped", static_cast<int>(envelope.body_case()));
   }
@@ -115,10 +141,7 @@ void HeadLink::on_down(const Error& why) {
   store_->fail(annotate(why, "head"));
   const std::lock_guard lock(mutex_);
   down_ = why;
-  if (listener_)
-    listener_(std::nullopt);
-  else
-    early_.emplace_back(std::nullopt);
+  events_.emplace_back(std::nullopt);
   changed_.notify_all();
 }
 

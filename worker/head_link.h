@@ -1,7 +1,7 @@
 // A worker's link to the head: joining, phases, heartbeats, the store, and what the head says.
 //
-// Threads: the dialer's own delivers; "heartbeat" beats a third of a lease apart; everything else is the caller's.
-// What the head says beyond store replies is put into an inbox that the caller empties.
+// Threads: the dialer's own takes messages in and does nothing else, for calls of the store would wait on it; "head-events"
+// beats a third of a lease apart and hands over what the head says; everything else is the caller's.
 #pragma once
 
 #include <atomic>
@@ -35,9 +35,10 @@ class HeadLink final : private wire::DialerHandler {
   Status send(wire::Envelope envelope);
   void phase(wire::Phase phase);  // a send that cannot fail usefully: a lost link is told elsewhere
   void failure(const Error& error);
-  void start_heartbeat(Duration lease, const Progress& progress);
-  // Called for each Stop, Settle and Drain, and once the head is gone (nullopt). On the link's thread; must not block.
-  // Those that came before are delivered at once.
+  void start_events(Duration lease, const Progress& progress);
+  // `listener` is called for each Stop, Settle and Drain, and once the head is gone (nullopt), on the thread that
+  // start_events() starts; what came before is kept for it. After set_listener() returns the former one is not called any
+  // more.
   void set_listener(std::function<void(std::optional<wire::Envelope>)> listener);
   // Waits for the head's Assign.
   Result<wire::Assign> assignment(Deadline deadline);
@@ -46,18 +47,22 @@ class HeadLink final : private wire::DialerHandler {
   HeadLink() = default;
   void on_message(const wire::Envelope& envelope) override;
   void on_down(const Error& why) override;
-  void beat(Duration interval, const Progress& progress);
+  void run_events(Duration interval, const Progress& progress);
+  void beat(const Progress& progress);
+  void hand_over(std::deque<std::optional<wire::Envelope>> events);
 
   std::unique_ptr<store::RemoteStore> store_;
-  std::mutex mutex_;  // guards assign_, early_, listener_, down_, stop_beating_, phase_
+  std::mutex mutex_;  // guards assign_, events_, has_listener_, down_, ended_, phase_
   std::condition_variable changed_;
   std::optional<wire::Assign> assign_;
-  std::deque<std::optional<wire::Envelope>> early_;
-  std::function<void(std::optional<wire::Envelope>)> listener_;
+  std::deque<std::optional<wire::Envelope>> events_;  // not handed over yet
+  bool has_listener_ = false;
   std::optional<Error> down_;
-  bool stop_beating_ = false;
+  bool ended_ = false;
   wire::PhaseKind phase_ = wire::PHASE_UNKNOWN;
-  std::thread heartbeat_;
+  std::mutex listener_mutex_;  // guards listener_ while it is called; never taken under mutex_
+  std::function<void(std::optional<wire::Envelope>)> listener_;
+  std::thread thread_;
   std::unique_ptr<wire::Dialer> dialer_;
 };
 

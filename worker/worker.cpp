@@ -73,7 +73,7 @@ Status lead(Rank& rank, HeadLink& head, const Environment& environment, Progress
     head.phase(std::move(ready));
     return leader.run();
   }();
-  head.set_listener([](std::optional<wire::Envelope>) {});
+  head.set_listener(nullptr);
   return ended;
 }
 
@@ -88,7 +88,7 @@ Status follow_until_stopped(Rank& rank, HeadLink& head, Progress& progress) {
     rank.abort_groups({ErrorCode::cancelled, envelope ? "the head says stop" : "the head is gone"});
   });
   const Status ended = follow(rank, progress, stop);
-  head.set_listener([](std::optional<wire::Envelope>) {});
+  head.set_listener(nullptr);
   if (head_gone.load()) return fail(ErrorCode::unavailable, "the head is gone");
   return ended;
 }
@@ -99,7 +99,7 @@ Status work(const Environment& environment, HeadLink& head, const FoundPlugins& 
   WEFT_TRY(head.send(hello(environment, plugins, build)));
   WEFT_ASSIGN(assign, head.assignment(Deadline::in(join_timeout)));
   WEFT_ASSIGN(rank, Rank::open(plugins, std::move(assign), head.store()));
-  head.start_heartbeat(rank->config().timeouts.lease, progress);
+  head.start_events(rank->config().timeouts.lease, progress);
   head.phase(phase(wire::PHASE_JOINED, environment, started));
 
   const Time loading = Clock::now();
