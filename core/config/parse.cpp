@@ -107,7 +107,7 @@ class Reader {
     const auto plugin = std::find_if(plugin_tables().begin(), plugin_tables().end(),
                                      [&](const auto& table) { return table.table == name; });
     PluginChoice* choice = plugin == plugin_tables().end() ? nullptr : &(config_.*(plugin->choice));
-    if (choice != nullptr) choice->where = at(node.source().begin);
+    if (choice != nullptr) choice->where = node.source().begin.line == 0 ? "--set " + name : at(node.source().begin);
     for (auto&& [inner, value] : *node.as_table())
       read_key(name, inner, value, choice);
   }
@@ -183,8 +183,11 @@ class Reader {
     absolute(config_.model.path);
     absolute(config_.model.chat_template);
     absolute(config_.cluster.run_dir);
-    for (const auto& table : plugin_tables())
-      absolute((config_.*(table.choice)).path);
+    for (const auto& table : plugin_tables()) {
+      PluginChoice& choice = config_.*(table.choice);
+      absolute(choice.path);
+      if (!choice.path.empty() && named_.count(table.table) == 0) choice.plugin.clear();  // the file tells its own name
+    }
     if (config_.cluster.name.empty() || config_.cluster.name.find_first_not_of(name_characters) != std::string::npos ||
         config_.cluster.name.front() == '.')
       add(last_, "cluster.name",

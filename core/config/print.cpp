@@ -96,7 +96,8 @@ std::string print_config(const Config& config) {
   }
   for (const PluginTable& candidate : plugin_tables()) {
     const PluginChoice& choice = config.*(candidate.choice);
-    out += fmt::format("\n[{}]\nplugin = {}\n", candidate.table, toml_string(choice.plugin));
+    out += fmt::format("\n[{}]\n", candidate.table);
+    if (!choice.plugin.empty()) out += fmt::format("plugin = {}\n", toml_string(choice.plugin));
     if (!choice.path.empty()) out += fmt::format("path = {}\n", toml_string(choice.path));
     if (!choice.sha256.empty()) out += fmt::format("sha256 = {}\n", toml_string(choice.sha256));
     print_plain(candidate.table);

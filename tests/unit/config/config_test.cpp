@@ -110,7 +110,8 @@ lease = "1s"
   EXPECT_THAT(found[6], StartsWith("weft.toml:10:14: [engine] block_size: found number 1.5"));
   EXPECT_THAT(found[7], StartsWith("weft.toml:12:16: [batch] distribution: found string 'sharded'"));
   EXPECT_THAT(found[8], StartsWith("weft.toml:14:9: [timeouts] lease: found integer 5"));
-  EXPECT_THAT(found[9], AllOf(StartsWith("weft.toml:15:"), HasSubstr("unknown table [timeout]; did you mean 'timeouts'?")));
+  EXPECT_THAT(found[9],
+              AllOf(StartsWith("weft.toml:15:"), HasSubstr("unknown table [timeout]; did you mean 'timeouts'?")));
 }
 
 TEST(Config, ASyntaxErrorIsReportedAlone) {
@@ -153,6 +154,21 @@ TEST(Config, OverridesWinAndNameThemselves) {
   EXPECT_THAT(problems(text, {"parallel"}), ElementsAre(HasSubstr("--set table.key=value")));
   EXPECT_THAT(problems(text, {"model.path.x=1"}), ElementsAre(HasSubstr("'model.path' is not a table")));
   EXPECT_THAT(problems(text, {"nothing.at_all=1"}), ElementsAre(StartsWith("--set nothing")));
+}
+
+TEST(Config, APluginChosenByItsFileAloneHasNoName) {
+  const std::string text = "[model]\npath = \"m\"\n";
+  const auto alone = parse(text, {"executor.path=mine.so"});
+  ASSERT_TRUE(alone) << to_string(alone.error());
+  EXPECT_EQ(alone->executor.plugin, "");
+  EXPECT_EQ(alone->executor.path, "/base/mine.so");
+  EXPECT_EQ(alone->executor.where, "--set executor");
+  const auto again = parse(print_config(*alone));
+  ASSERT_TRUE(again) << to_string(again.error());
+  EXPECT_EQ(hash_config(*again), hash_config(*alone));
+  const auto both = parse(text, {"executor.path=mine.so", "executor.plugin=mine"});
+  ASSERT_TRUE(both) << to_string(both.error());
+  EXPECT_EQ(both->executor.plugin, "mine");
 }
 
 TEST(Config, WhatIsPrintedIsReadBackTheSame) {
