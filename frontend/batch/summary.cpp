@@ -16,9 +16,10 @@ std::string summary_text(const BatchSummary& summary) {
   std::string text = fmt::format("{} requests: {} answered", summary.lines, summary.answered);
   if (summary.resumed > 0) text += fmt::format(", {} done by earlier runs", summary.resumed);
   text += fmt::format(", {} failed, {} left\n", summary.failed, summary.left);
-  text += fmt::format("{} prompt tokens, {} generated in {:.2f} s: {:.0f} tok/s, first token after {:.2f} s\n",
-                      summary.prompt_tokens, summary.generated_tokens, summary.seconds,
-                      rate(summary.generated_tokens, summary.seconds), summary.first_token_seconds);
+  if (summary.answered > 0)
+    text += fmt::format("{} prompt tokens, {} generated in {:.2f} s: {:.0f} tok/s, first token after {:.2f} s\n",
+                        summary.prompt_tokens, summary.generated_tokens, summary.seconds,
+                        rate(summary.generated_tokens, summary.seconds), summary.first_token_seconds);
   for (const auto& [id, row] : summary.replicas)
     text += fmt::format("replica {}: {} requests, {} tokens, {:.0f} tok/s\n", id, row.requests, row.tokens,
                         rate(row.tokens, summary.seconds));
