@@ -68,18 +68,9 @@ struct Timings {
 
 double since(Time then) { return std::chrono::duration<double>(Clock::now() - then).count(); }
 
-frontend::GenerationDefaults defaults_of(const engine::GenerationDefaults& from) {
-  return {.do_sample = from.do_sample,
-          .temperature = from.temperature,
-          .top_k = from.top_k,
-          .top_p = from.top_p,
-          .min_p = from.min_p,
-          .repetition_penalty = from.repetition_penalty};
-}
-
 // What makes the answers what they are, for the output's sidecar: not where or on how many copies they were made.
 std::string model_identity(const Setup& setup) {
-  const engine::GenerationDefaults& generation = setup.model.generation;
+  const GenerationDefaults& generation = setup.model.generation;
   const auto number = [](const auto& value) { return value ? fmt::format("{}", *value) : std::string("-"); };
   const ModelShape& shape = setup.model.shape;
   return fmt::format("{} {}x{} v{} {} bytes, {}, context {}, max_tokens {}, sampling {}/{}/{}/{}/{}/{}",
@@ -91,7 +82,7 @@ std::string model_identity(const Setup& setup) {
 }
 
 Result<frontend::BatchTools> load_tools(const Setup& setup) {
-  frontend::BatchTools tools{.tokenizer = nullptr, .chat = nullptr, .defaults = defaults_of(setup.model.generation)};
+  frontend::BatchTools tools{.tokenizer = nullptr, .chat = nullptr, .defaults = setup.model.generation};
   auto tokenizer = text::Tokenizer::load(setup.config.model.path);
   if (tokenizer)
     tools.tokenizer = std::move(*tokenizer);

@@ -14,13 +14,6 @@ namespace {
 
 constexpr Duration stats_interval = std::chrono::milliseconds(100);
 
-std::string hexadecimal(std::string_view bytes) {
-  std::string text;
-  for (const char byte : bytes)
-    text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
-  return text;
-}
-
 // A buffer over a string's bytes.
 Buffer over(std::string& bytes) { return {.data = bytes.data(), .size = bytes.size()}; }
 
@@ -80,10 +73,10 @@ Status Leader::compare_replicas(const std::string& weights_hash) {
   for (const auto& [hash, replicas] : holders)
     if (hash != usual->first)
       odd += fmt::format("{}replica {} loaded weights that hash to {}", odd.empty() ? "" : "; ",
-                         fmt::join(replicas, ", "), hexadecimal(hash));
+                         fmt::join(replicas, ", "), wire::to_hexadecimal(hash));
   return fail(ErrorCode::refused,
               fmt::format("the copies differ: {}; replica {} has {}. Do all nodes have the same model files?", odd,
-                          fmt::join(usual->second, ", "), hexadecimal(usual->first)));
+                          fmt::join(usual->second, ", "), wire::to_hexadecimal(usual->first)));
 }
 
 Status Leader::attach() {

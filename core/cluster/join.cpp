@@ -20,13 +20,6 @@ void fill(wire::GroupInfo& group, const std::string& id, std::int32_t rank, cons
     group.add_members(member);
 }
 
-std::string hexadecimal(const std::string& bytes) {
-  std::string text;
-  for (const char byte : bytes)
-    text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
-  return text;
-}
-
 }  // namespace
 
 // ---- the listener's thread ----
@@ -175,7 +168,7 @@ void Supervisor::phase(Replica& replica, RankState& rank, const wire::Phase& pha
     case wire::PHASE_LOADED:
       replica.status.weight_bytes += phase.weight_bytes();
       log::debug("cluster", "{}: loaded {} bytes in {:.0f} ms, hash {}", rank.name, phase.weight_bytes(),
-                 milliseconds(phase.seconds()), hexadecimal(phase.weights_hash()));
+                 milliseconds(phase.seconds()), wire::to_hexadecimal(phase.weights_hash()));
       return;
     case wire::PHASE_READY:
       if (phase.config_hash() != config_hash_)
@@ -183,15 +176,16 @@ void Supervisor::phase(Replica& replica, RankState& rank, const wire::Phase& pha
                        {ErrorCode::refused, fmt::format("{} runs configuration {}, the head {}", rank.name,
                                                         phase.config_hash(), config_hash_)});
       if (!replica.weights_hash.empty() && replica.weights_hash != phase.weights_hash())
-        return suspect(
-            replica, rank, Evidence::Kind::refused,
-            {ErrorCode::refused, fmt::format("{}: its replica's weights hash is {}, it was {} before", rank.name,
-                                             hexadecimal(phase.weights_hash()), hexadecimal(replica.weights_hash))});
+        return suspect(replica, rank, Evidence::Kind::refused,
+                       {ErrorCode::refused, fmt::format("{}: its replica's weights hash is {}, it was {} before",
+                                                        rank.name, wire::to_hexadecimal(phase.weights_hash()),
+                                                        wire::to_hexadecimal(replica.weights_hash))});
       replica.weights_hash = phase.weights_hash();
       replica.status.kv_blocks = phase.kv_blocks();
       replica.status.load_seconds = std::chrono::duration<double>(Clock::now() - replica.entered).count();
       if (apply(replica, ReplicaEvent::ready_to_run,
-                fmt::format("ready, {} KV blocks, weights {}", phase.kv_blocks(), hexadecimal(phase.weights_hash())))) {
+                fmt::format("ready, {} KV blocks, weights {}", phase.kv_blocks(),
+                            wire::to_hexadecimal(phase.weights_hash())))) {
         publish();
         events_.on_ready(replica.plan->dp, replica.incarnation);
       }

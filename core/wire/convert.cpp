@@ -139,6 +139,13 @@ std::string to_utf8(std::string_view text) {
   return out;
 }
 
+std::string to_hexadecimal(std::string_view bytes) {
+  std::string text;
+  for (const char byte : bytes)
+    text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+  return text;
+}
+
 ErrorInfo to_wire(const Error& error) {
   ErrorInfo info;
   info.set_code(static_cast<std::int32_t>(error.code));

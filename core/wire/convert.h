@@ -28,6 +28,9 @@ inline constexpr std::size_t max_outputs = 65536;        // of one step
 // message unreadable, so whatever a plugin, a file name or the system may have written goes through this.
 std::string to_utf8(std::string_view text);
 
+// Two lower-case digits a byte, for hashes in logs and messages.
+std::string to_hexadecimal(std::string_view bytes);
+
 ErrorInfo to_wire(const Error& error);
 // An unknown code becomes `internal`.
 Error from_wire(const ErrorInfo& info);

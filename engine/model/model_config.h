@@ -15,15 +15,7 @@
 
 namespace weft::engine {
 
-// What generation_config.json says of sampling; empty: it says nothing.
-struct GenerationDefaults {
-  std::optional<bool> do_sample;
-  std::optional<double> temperature;
-  std::optional<std::int32_t> top_k;
-  std::optional<double> top_p;
-  std::optional<double> min_p;
-  std::optional<double> repetition_penalty;
-};
+using weft::GenerationDefaults;
 
 struct ModelConfig {
   ModelShape shape;

@@ -18,15 +18,7 @@
 
 namespace weft::frontend {
 
-// What generation_config.json says of sampling; empty: it says nothing.
-struct GenerationDefaults {
-  std::optional<bool> do_sample;
-  std::optional<double> temperature;
-  std::optional<std::int32_t> top_k;
-  std::optional<double> top_p;
-  std::optional<double> min_p;
-  std::optional<double> repetition_penalty;
-};
+using weft::GenerationDefaults;
 
 enum class Endpoint : std::uint8_t { chat_completions, completions };
 

@@ -28,6 +28,16 @@ struct SamplingParams {
   std::uint64_t seed = 0;  // given one at admission where the client names none, so that a replay draws the same
 };
 
+// What a model's generation_config.json says of sampling; empty: it says nothing. It fills in what a client leaves open.
+struct GenerationDefaults {
+  std::optional<bool> do_sample;
+  std::optional<double> temperature;
+  std::optional<std::int32_t> top_k;
+  std::optional<double> top_p;
+  std::optional<double> min_p;
+  std::optional<double> repetition_penalty;
+};
+
 // When a request ends. Only the leader ends one.
 struct StopConditions {
   std::int32_t max_tokens = 16;           // generated tokens, at least 1
