@@ -78,8 +78,7 @@ Result<OrderedJson> parse_ordered_json(std::string_view text, JsonLimits limits)
 Result<std::string> read_file(const std::string& path, std::size_t limit_bytes) {
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
-  if (!std::filesystem::exists(status))
-    return fail(ErrorCode::not_found, fmt::format("{}: no such file", path));
+  if (!std::filesystem::exists(status)) return fail(ErrorCode::not_found, fmt::format("{}: no such file", path));
   if (!std::filesystem::is_regular_file(status))
     return fail(ErrorCode::invalid_argument, fmt::format("{}: not a regular file", path));
   const auto size = std::filesystem::file_size(path, error);

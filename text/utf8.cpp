@@ -12,8 +12,8 @@ constexpr unsigned letter = 1, number = 2, space = 4, mark = 8, punctuation = 16
 
 bool white_space(char32_t c) {
   if (c < 0x80) return c == ' ' || (c >= 9 && c <= 13);
-  return c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 ||
-         c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+  return c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 ||
+         c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
 std::uint8_t classify(char32_t c) {
@@ -23,39 +23,26 @@ std::uint8_t classify(char32_t c) {
     case UTF8PROC_CATEGORY_LL:
     case UTF8PROC_CATEGORY_LT:
     case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-      bits |= letter | word;
-      break;
-    case UTF8PROC_CATEGORY_ND:
-      bits |= number | word;
-      break;
+    case UTF8PROC_CATEGORY_LO: bits |= letter | word; break;
+    case UTF8PROC_CATEGORY_ND: bits |= number | word; break;
     case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_NO:
-      bits |= number;
-      break;
+    case UTF8PROC_CATEGORY_NO: bits |= number; break;
     case UTF8PROC_CATEGORY_MN:
     case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME:
-      bits |= mark | word;
-      break;
-    case UTF8PROC_CATEGORY_PC:
-      bits |= punctuation | word;
-      break;
+    case UTF8PROC_CATEGORY_ME: bits |= mark | word; break;
+    case UTF8PROC_CATEGORY_PC: bits |= punctuation | word; break;
     case UTF8PROC_CATEGORY_PD:
     case UTF8PROC_CATEGORY_PS:
     case UTF8PROC_CATEGORY_PE:
     case UTF8PROC_CATEGORY_PI:
     case UTF8PROC_CATEGORY_PF:
-    case UTF8PROC_CATEGORY_PO:
-      bits |= punctuation;
-      break;
+    case UTF8PROC_CATEGORY_PO: bits |= punctuation; break;
     case UTF8PROC_CATEGORY_SM:
     case UTF8PROC_CATEGORY_SC:
     case UTF8PROC_CATEGORY_SK:
       if (c < 0x80) bits |= punctuation;
       break;
-    default:
-      break;
+    default: break;
   }
   return static_cast<std::uint8_t>(bits);
 }
@@ -158,23 +145,11 @@ std::size_t count_characters(std::string_view valid) noexcept {
   return count;
 }
 
-bool is_letter(char32_t c) noexcept {
-  return has_class(c, letter);
-}
-bool is_number(char32_t c) noexcept {
-  return has_class(c, number);
-}
-bool is_space(char32_t c) noexcept {
-  return has_class(c, space);
-}
-bool is_mark(char32_t c) noexcept {
-  return has_class(c, mark);
-}
-bool is_punctuation(char32_t c) noexcept {
-  return has_class(c, punctuation);
-}
-bool is_word(char32_t c) noexcept {
-  return has_class(c, word);
-}
+bool is_letter(char32_t c) noexcept { return has_class(c, letter); }
+bool is_number(char32_t c) noexcept { return has_class(c, number); }
+bool is_space(char32_t c) noexcept { return has_class(c, space); }
+bool is_mark(char32_t c) noexcept { return has_class(c, mark); }
+bool is_punctuation(char32_t c) noexcept { return has_class(c, punctuation); }
+bool is_word(char32_t c) noexcept { return has_class(c, word); }
 
 }  // namespace weft::text

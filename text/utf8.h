@@ -21,8 +21,7 @@ inline CodePoint code_point_at(std::string_view text, std::size_t at) noexcept {
   if (first < 0x80) return {first, 1};
   if (first < 0xE0) return {((first & 0x1F) << 6) | (byte(1) & 0x3Fu), 2};
   if (first < 0xF0) return {((first & 0x0F) << 12) | ((byte(1) & 0x3Fu) << 6) | (byte(2) & 0x3Fu), 3};
-  return {((first & 0x07) << 18) | ((byte(1) & 0x3Fu) << 12) | ((byte(2) & 0x3Fu) << 6) | (byte(3) & 0x3Fu),
-          4};
+  return {((first & 0x07) << 18) | ((byte(1) & 0x3Fu) << 12) | ((byte(2) & 0x3Fu) << 6) | (byte(3) & 0x3Fu), 4};
 }
 
 // Where the character that ends just before `end` begins (`end` > 0, valid UTF-8).

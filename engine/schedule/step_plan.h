@@ -20,22 +20,23 @@ struct SampledRef {
 // The rows of one sequence in a step: `tokens`, and one more for `tail` if it is there.
 struct SequenceStep {
   RequestId request = 0;
-  std::int32_t start = 0;           // position of the first row: what the cache holds of this sequence already
-  std::vector<TokenId> tokens;      // literal inputs, by position
-  std::optional<SampledRef> tail;   // the last input, where it is an earlier step's sample
-  std::vector<std::int32_t> blocks; // block table up to the last row's position
-  bool sample = false;              // the last row's logits are wanted; samples are numbered in plan order
+  std::int32_t start = 0;            // position of the first row: what the cache holds of this sequence already
+  std::vector<TokenId> tokens;       // literal inputs, by position
+  std::optional<SampledRef> tail;    // the last input, where it is an earlier step's sample
+  std::vector<std::int32_t> blocks;  // block table up to the last row's position
+  bool sample = false;               // the last row's logits are wanted; samples are numbered in plan order
 
   std::int32_t rows() const noexcept { return static_cast<std::int32_t>(tokens.size()) + (tail ? 1 : 0); }
 };
 
 struct StepPlan {
-  std::int64_t step = 0;  // rises by one a step of this incarnation
+  std::int64_t step = 0;                // rises by one a step of this incarnation
   std::vector<SequenceStep> sequences;  // empty: nothing to compute; keeps followers' leases alive
 
   std::int32_t rows() const noexcept {
     std::int32_t sum = 0;
-    for (const SequenceStep& sequence : sequences) sum += sequence.rows();
+    for (const SequenceStep& sequence : sequences)
+      sum += sequence.rows();
     return sum;
   }
 };

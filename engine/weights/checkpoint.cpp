@@ -28,10 +28,9 @@ tl::unexpected<Error> nothing_found(const fs::path& directory) {
     return fail(ErrorCode::not_found, fmt::format("{}: no such directory", directory.string()));
   for (const char* other : {"pytorch_model.bin", "pytorch_model.bin.index.json"})
     if (is_there(directory / other))
-      return fail(
-          ErrorCode::not_found,
-          fmt::format("{}: it holds {}, which is not read; convert it to {} (transformers: save_pretrained)",
-                      directory.string(), other, single_name));
+      return fail(ErrorCode::not_found,
+                  fmt::format("{}: it holds {}, which is not read; convert it to {} (transformers: save_pretrained)",
+                              directory.string(), other, single_name));
   return fail(ErrorCode::not_found,
               fmt::format("{}: neither {} nor {} is there", directory.string(), single_name, index_name));
 }
@@ -42,24 +41,21 @@ Result<std::map<std::string, std::string>> read_index(const fs::path& path) {
   WEFT_ASSIGN(index, read_json_file(path.string(), max_index_bytes));
   const auto map = index.find("weight_map");
   if (map == index.end() || !map->is_object() || map->empty())
-    return fail(
-        ErrorCode::invalid_argument,
-        fmt::format("{}: no 'weight_map' from tensors to files; expected a non-empty object", index_name));
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: no 'weight_map' from tensors to files; expected a non-empty object", index_name));
   std::map<std::string, std::string> files;
   for (const auto& [tensor, file] : map->items()) {
     if (!file.is_string())
-      return fail(ErrorCode::invalid_argument,
-                  fmt::format("{}: tensor {}: {} where a file's name is expected", index_name,
-                              in_quotes(tensor), file.type_name()));
+      return fail(ErrorCode::invalid_argument, fmt::format("{}: tensor {}: {} where a file's name is expected",
+                                                           index_name, in_quotes(tensor), file.type_name()));
     const auto& name = file.get_ref<const std::string&>();
     const std::string_view suffix = ".safetensors";
-    const bool plain = name.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos &&
-                       name.front() != '.' && name.size() > suffix.size() && name.ends_with(suffix);
+    const bool plain = name.find_first_of(std::string_view("/\\\0", 3)) == std::string::npos && name.front() != '.' &&
+                       name.size() > suffix.size() && name.ends_with(suffix);
     if (!plain)
-      return fail(
-          ErrorCode::invalid_argument,
-          fmt::format("{}: tensor {} is said to be in {}, expected a .safetensors file beside the index",
-                      index_name, in_quotes(tensor), in_quotes(name)));
+      return fail(ErrorCode::invalid_argument,
+                  fmt::format("{}: tensor {} is said to be in {}, expected a .safetensors file beside the index",
+                              index_name, in_quotes(tensor), in_quotes(name)));
     files.emplace(tensor, name);
   }
   return files;
@@ -74,20 +70,17 @@ Checkpoint::Found Checkpoint::find(std::string_view name) const noexcept {
   return {&file.tensors().find(name)->second, file.label()};
 }
 
-Result<const TensorEntry*> Checkpoint::tensor(std::string_view name,
-                                              std::span<const std::int64_t> shape) const {
+Result<const TensorEntry*> Checkpoint::tensor(std::string_view name, std::span<const std::int64_t> shape) const {
   const auto [entry, file] = find(name);
   if (entry == nullptr)
     return fail(ErrorCode::not_found,
                 fmt::format("weights: tensor {} of shape {} is missing", in_quotes(name), shape_text(shape)));
   if (!std::equal(shape.begin(), shape.end(), entry->shape.begin(), entry->shape.end()))
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("weights: {}: tensor {}: shape {}, expected {}", file, in_quotes(name),
-                            shape_text(entry->shape), shape_text(shape)));
+    return fail(ErrorCode::invalid_argument, fmt::format("weights: {}: tensor {}: shape {}, expected {}", file,
+                                                         in_quotes(name), shape_text(entry->shape), shape_text(shape)));
   if (!entry->dtype || !is_float(*entry->dtype))
-    return fail(ErrorCode::unimplemented,
-                fmt::format("weights: {}: tensor {}: dtype {}, expected F32, F16 or BF16", file,
-                            in_quotes(name), entry->stored_as));
+    return fail(ErrorCode::unimplemented, fmt::format("weights: {}: tensor {}: dtype {}, expected F32, F16 or BF16",
+                                                      file, in_quotes(name), entry->stored_as));
   return entry;
 }
 
@@ -128,9 +121,8 @@ Result<Checkpoint> Checkpoint::open(const std::string& directory) {
   checkpoint.files_.reserve(file_names.size());  // names in places_ point into the files, which must not move
   for (const std::string& name : file_names) {
     if (!index.empty() && !is_there(folder / name))
-      return fail(ErrorCode::not_found,
-                  fmt::format("weights: {} names the shard {}, which is missing from {}", index_name,
-                              in_quotes(name), directory));
+      return fail(ErrorCode::not_found, fmt::format("weights: {} names the shard {}, which is missing from {}",
+                                                    index_name, in_quotes(name), directory));
     auto file = Safetensors::open((folder / name).string());
     if (!file) return fail(annotate(std::move(file).error(), "weights"));
     checkpoint.files_.push_back(std::move(*file));
@@ -141,17 +133,15 @@ Result<Checkpoint> Checkpoint::open(const std::string& directory) {
       if (!index.empty() && (said == index.end() || said->second != file_names[i]))
         return fail(
             ErrorCode::invalid_argument,
-            fmt::format("weights: {}: holds tensor {}, which {} {}", file_names[i], in_quotes(tensor),
-                        index_name,
+            fmt::format("weights: {}: holds tensor {}, which {} {}", file_names[i], in_quotes(tensor), index_name,
                         said == index.end() ? "does not name" : "places in " + in_quotes(said->second)));
       checkpoint.places_.emplace(tensor, i);
     }
   }
   for (const auto& [tensor, file] : index)
     if (!checkpoint.places_.contains(tensor))
-      return fail(ErrorCode::invalid_argument,
-                  fmt::format("weights: {}: tensor {} is missing, which {} places there", file,
-                              in_quotes(tensor), index_name));
+      return fail(ErrorCode::invalid_argument, fmt::format("weights: {}: tensor {} is missing, which {} places there",
+                                                           file, in_quotes(tensor), index_name));
   return checkpoint;
 }
 

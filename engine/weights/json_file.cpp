@@ -50,8 +50,7 @@ std::string in_quotes(std::string_view text) {
 Result<nlohmann::json> parse_json_object(std::string_view text, std::string_view label) {
   if (text.empty()) return fail(ErrorCode::data_loss, fmt::format("{}: the file is empty", label));
   if (too_deep(text))
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("{}: JSON nested deeper than {}", label, max_json_depth));
+    return fail(ErrorCode::invalid_argument, fmt::format("{}: JSON nested deeper than {}", label, max_json_depth));
   try {
     nlohmann::json value = nlohmann::json::parse(text);
     if (!value.is_object())
@@ -59,9 +58,8 @@ Result<nlohmann::json> parse_json_object(std::string_view text, std::string_view
                   fmt::format("{}: JSON {} at the top, expected an object", label, value.type_name()));
     return value;
   } catch (const nlohmann::json::parse_error& error) {
-    return fail(
-        ErrorCode::data_loss,
-        fmt::format("{}: not valid JSON at byte {}; the file is damaged or cut short", label, error.byte));
+    return fail(ErrorCode::data_loss,
+                fmt::format("{}: not valid JSON at byte {}; the file is damaged or cut short", label, error.byte));
   } catch (const nlohmann::json::exception&) {
     return fail(ErrorCode::data_loss, fmt::format("{}: not valid JSON: a number is out of range", label));
   } catch (const std::bad_alloc&) {

@@ -22,12 +22,10 @@ struct StoredType {
 };
 
 constexpr StoredType stored_types[] = {
-    {"F32", 4, DType::f32},       {"F16", 2, DType::f16},       {"BF16", 2, DType::bf16},
-    {"I32", 4, DType::i32},       {"I64", 8, DType::i64},       {"U8", 1, DType::u8},
-    {"BOOL", 1, std::nullopt},    {"I8", 1, std::nullopt},      {"I16", 2, std::nullopt},
-    {"U16", 2, std::nullopt},     {"U32", 4, std::nullopt},     {"U64", 8, std::nullopt},
-    {"F64", 8, std::nullopt},     {"F8_E4M3", 1, std::nullopt}, {"F8_E5M2", 1, std::nullopt},
-    {"F8_E8M0", 1, std::nullopt},
+    {"F32", 4, DType::f32},   {"F16", 2, DType::f16},       {"BF16", 2, DType::bf16},     {"I32", 4, DType::i32},
+    {"I64", 8, DType::i64},   {"U8", 1, DType::u8},         {"BOOL", 1, std::nullopt},    {"I8", 1, std::nullopt},
+    {"I16", 2, std::nullopt}, {"U16", 2, std::nullopt},     {"U32", 4, std::nullopt},     {"U64", 8, std::nullopt},
+    {"F64", 8, std::nullopt}, {"F8_E4M3", 1, std::nullopt}, {"F8_E5M2", 1, std::nullopt}, {"F8_E8M0", 1, std::nullopt},
 };
 
 const StoredType* find_type(std::string_view name) {
@@ -52,17 +50,14 @@ Result<TensorEntry> check_tensor(const HeaderTensor& tensor, std::span<const std
     return fail(ErrorCode::invalid_argument, fmt::format("unknown dtype {}", in_quotes(tensor.type)));
   const auto [begin, end] = tensor.offsets;
   if (end < begin)
-    return fail(ErrorCode::data_loss,
-                fmt::format("offsets [{}, {}]: the end is before the beginning", begin, end));
+    return fail(ErrorCode::data_loss, fmt::format("offsets [{}, {}]: the end is before the beginning", begin, end));
   if (static_cast<std::uint64_t>(end) > data.size())
-    return fail(
-        ErrorCode::data_loss,
-        fmt::format("ends at byte {} of the data, but the file holds {}: it is cut short", end, data.size()));
+    return fail(ErrorCode::data_loss,
+                fmt::format("ends at byte {} of the data, but the file holds {}: it is cut short", end, data.size()));
   const auto bytes = size_in_bytes(tensor.shape, type->bytes);
   if (!bytes || *bytes != end - begin)
-    return fail(ErrorCode::data_loss,
-                fmt::format("shape {} of {} does not take the {} bytes of its offsets [{}, {}]",
-                            shape_text(tensor.shape), tensor.type, end - begin, begin, end));
+    return fail(ErrorCode::data_loss, fmt::format("shape {} of {} does not take the {} bytes of its offsets [{}, {}]",
+                                                  shape_text(tensor.shape), tensor.type, end - begin, begin, end));
   return TensorEntry{.dtype = type->dtype,
                      .stored_as = tensor.type,
                      .shape = tensor.shape,
@@ -83,13 +78,11 @@ Status check_cover(const HeaderTensors& tensors, std::uint64_t data_bytes) {
   for (const auto* entry : order) {
     const auto [begin, end] = entry->second.offsets;
     if (begin < at)
-      return fail(ErrorCode::data_loss,
-                  fmt::format("tensor {}: its bytes from {} overlap those of {}, which end at {}",
-                              in_quotes(entry->first), begin, in_quotes(previous), at));
+      return fail(ErrorCode::data_loss, fmt::format("tensor {}: its bytes from {} overlap those of {}, which end at {}",
+                                                    in_quotes(entry->first), begin, in_quotes(previous), at));
     if (begin > at)
-      return fail(ErrorCode::data_loss,
-                  fmt::format("tensor {}: begins at byte {}, but nothing claims the data from {}",
-                              in_quotes(entry->first), begin, at));
+      return fail(ErrorCode::data_loss, fmt::format("tensor {}: begins at byte {}, but nothing claims the data from {}",
+                                                    in_quotes(entry->first), begin, at));
     at = end;
     previous = entry->first;
   }
@@ -108,17 +101,15 @@ Result<TensorMap> check_file(std::span<const std::byte> file) {
   for (std::size_t i = 0; i < prefix; ++i)
     length |= std::to_integer<std::uint64_t>(file[i]) << (8 * i);
   if (length > max_header_bytes)
-    return fail(ErrorCode::data_loss,
-                fmt::format("a header of {} bytes, at most {} are allowed: no safetensors file, "
-                            "or a damaged one",
-                            length, max_header_bytes));
+    return fail(ErrorCode::data_loss, fmt::format("a header of {} bytes, at most {} are allowed: no safetensors file, "
+                                                  "or a damaged one",
+                                                  length, max_header_bytes));
   if (length > file.size() - prefix)
     return fail(ErrorCode::data_loss,
                 fmt::format("a header of {} bytes in a file of {}: it is cut short", length, file.size()));
   const auto header = file.subspan(prefix, static_cast<std::size_t>(length));
   const auto data = file.subspan(prefix + static_cast<std::size_t>(length));
-  WEFT_ASSIGN(described,
-              parse_safetensors_header({reinterpret_cast<const char*>(header.data()), header.size()}));
+  WEFT_ASSIGN(described, parse_safetensors_header({reinterpret_cast<const char*>(header.data()), header.size()}));
   TensorMap tensors;
   for (const auto& [name, tensor] : described) {
     WEFT_ASSIGN_CONTEXT(entry, check_tensor(tensor, data), "tensor " + in_quotes(name));
@@ -130,9 +121,7 @@ Result<TensorMap> check_file(std::span<const std::byte> file) {
 
 }  // namespace
 
-std::string shape_text(std::span<const std::int64_t> shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
-}
+std::string shape_text(std::span<const std::int64_t> shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
 Result<Safetensors> Safetensors::view(std::span<const std::byte> file, std::string label) {
   Safetensors result;

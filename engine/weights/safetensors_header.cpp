@@ -21,14 +21,10 @@ class HeaderReader : public nlohmann::json_sax<Json> {
 
   bool null() override { return refuse("null"); }
   bool boolean(bool) override { return refuse("a boolean"); }
-  bool number_float(number_float_t, const string_t& text) override {
-    return refuse("the number " + in_quotes(text));
-  }
+  bool number_float(number_float_t, const string_t& text) override { return refuse("the number " + in_quotes(text)); }
   bool binary(binary_t&) override { return refuse("binary data"); }
 
-  bool number_integer(number_integer_t value) override {
-    return refuse(fmt::format("the negative number {}", value));
-  }
+  bool number_integer(number_integer_t value) override { return refuse(fmt::format("the negative number {}", value)); }
 
   bool number_unsigned(number_unsigned_t value) override {
     if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
@@ -95,8 +91,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
   }
 
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) override {
-    error.message =
-        fmt::format("header: not valid JSON at byte {}; the file is damaged or cut short", position);
+    error.message = fmt::format("header: not valid JSON at byte {}; the file is damaged or cut short", position);
     return false;
   }
 
@@ -112,8 +107,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
   }
 
   bool refuse(const std::string& found) {
-    const std::string where =
-        place_ == Place::outside || name_.empty() ? "header" : "tensor " + in_quotes(name_);
+    const std::string where = place_ == Place::outside || name_.empty() ? "header" : "tensor " + in_quotes(name_);
     error = {ErrorCode::data_loss,
              fmt::format("{}: {} in the header, where the safetensors format has none", where, found), false};
     return false;

@@ -46,30 +46,23 @@ void add_number(XXH3_state_t& state, std::uint64_t number) {
   XXH3_128bits_update(&state, bytes.data(), bytes.size());
 }
 
-bool aligned(const void* data, DType type) {
-  return reinterpret_cast<std::uintptr_t>(data) % size_of(type) == 0;
-}
+bool aligned(const void* data, DType type) { return reinterpret_cast<std::uintptr_t>(data) % size_of(type) == 0; }
 
 }  // namespace
 
-std::string to_string(WeightHash hash) {
-  return fmt::format("{:016x}{:016x}", hash.high, hash.low);
-}
+std::string to_string(WeightHash hash) { return fmt::format("{:016x}{:016x}", hash.high, hash.low); }
 
-ShardReader::ShardReader(const Checkpoint& checkpoint)
-    : checkpoint_(checkpoint), state_(std::make_unique<State>()) {}
+ShardReader::ShardReader(const Checkpoint& checkpoint) : checkpoint_(checkpoint), state_(std::make_unique<State>()) {}
 ShardReader::~ShardReader() = default;
 
-Result<WeightPart> ShardReader::cut(const std::string& tensor, const TensorEntry& entry, Slice rows,
-                                    Slice columns) {
+Result<WeightPart> ShardReader::cut(const std::string& tensor, const TensorEntry& entry, Slice rows, Slice columns) {
   const std::int64_t tensor_rows = entry.shape.size() == 1 ? 1 : entry.shape.front();
   const std::int64_t tensor_columns = entry.shape.back();
-  if (rows.first < 0 || rows.count < 1 || rows.end() > tensor_rows || columns.first < 0 ||
-      columns.count < 1 || columns.end() > tensor_columns)
+  if (rows.first < 0 || rows.count < 1 || rows.end() > tensor_rows || columns.first < 0 || columns.count < 1 ||
+      columns.end() > tensor_columns)
     return fail(ErrorCode::internal,
-                fmt::format("weights: tensor {} of shape {} has no rows [{}, {}), columns [{}, {})",
-                            in_quotes(tensor), shape_text(entry.shape), rows.first, rows.end(), columns.first,
-                            columns.end()));
+                fmt::format("weights: tensor {} of shape {} has no rows [{}, {}), columns [{}, {})", in_quotes(tensor),
+                            shape_text(entry.shape), rows.first, rows.end(), columns.first, columns.end()));
   const DType type = *entry.dtype;
   const auto offset = static_cast<std::size_t>(rows.first * tensor_columns + columns.first) * size_of(type);
   WeightPart part{.data = entry.data + offset,
@@ -87,8 +80,7 @@ Result<WeightPart> ShardReader::cut(const std::string& tensor, const TensorEntry
                   fmt::format("weights: tensor {}: no memory to align it", in_quotes(tensor)));
     for (std::size_t row = 0; row < row_count; ++row)
       std::memcpy(copy.get() + row * row_bytes,
-                  entry.data + offset + row * static_cast<std::size_t>(tensor_columns) * size_of(type),
-                  row_bytes);
+                  entry.data + offset + row * static_cast<std::size_t>(tensor_columns) * size_of(type), row_bytes);
     part.data = copy.get();
     part.row_stride = columns.count;
     copies_.push_back(std::move(copy));
@@ -97,8 +89,8 @@ Result<WeightPart> ShardReader::cut(const std::string& tensor, const TensorEntry
   const XXH128_hash_t digest = hash_bytes(state_->part, part);
   XXH3_128bits_update(&state_->total, tensor.data(),
                       tensor.size() + 1);  // its terminator divides name from numbers
-  for (const std::int64_t number : {tensor_rows, tensor_columns, rows.first, rows.count, columns.first,
-                                    columns.count, static_cast<std::int64_t>(type)})
+  for (const std::int64_t number : {tensor_rows, tensor_columns, rows.first, rows.count, columns.first, columns.count,
+                                    static_cast<std::int64_t>(type)})
     add_number(state_->total, static_cast<std::uint64_t>(number));
   add_number(state_->total, digest.high64);
   add_number(state_->total, digest.low64);

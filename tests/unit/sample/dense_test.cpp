@@ -29,7 +29,8 @@ TEST(ExpWeights, AreTheSameBitsInEveryVectorAndInNone) {
   std::mt19937 random(4);
   std::normal_distribution<float> normal(-60, 90);
   std::vector<float> values(1003);
-  for (float& value : values) value = std::min(normal(random), 3.0f);
+  for (float& value : values)
+    value = std::min(normal(random), 3.0f);
   values[5] = -std::numeric_limits<float>::infinity();
   const std::vector<double> wide(values.begin(), values.end());
   std::vector<double> from_floats(values.size());

@@ -13,9 +13,7 @@
 
 namespace weft::store {
 
-inline Deadline soon() {
-  return Deadline::in(std::chrono::seconds(60));
-}
+inline Deadline soon() { return Deadline::in(std::chrono::seconds(60)); }
 
 inline void expect_all_operations(StoreClient& store) {
   using testing::ElementsAre;
@@ -36,8 +34,7 @@ inline void expect_all_operations(StoreClient& store) {
   EXPECT_EQ(store.remove_prefix("", soon()).error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(store.remove_prefix("k", soon()).value(), 1);
   EXPECT_EQ(store.set("\n", "", soon()).error().code, ErrorCode::invalid_argument);
-  EXPECT_EQ(store.set("k", std::string((1u << 20) + 1, 'x'), soon()).error().code,
-            ErrorCode::invalid_argument);
+  EXPECT_EQ(store.set("k", std::string((1u << 20) + 1, 'x'), soon()).error().code, ErrorCode::invalid_argument);
 }
 
 inline void expect_wait_is_woken(StoreClient& store) {
