@@ -20,6 +20,8 @@ namespace {
 constexpr Duration read_slice = std::chrono::milliseconds(5);
 // Where a router says that it has room and then has not, it is about to tell of a lost replica; should it not, we ask again.
 constexpr Duration ask_again = std::chrono::seconds(1);
+// A leader's link to the router may come a moment after the head's word that its replica is ready.
+constexpr Duration attach_patience = std::chrono::seconds(2);
 // For requests to end that were cancelled: a replica needs one step for it.
 constexpr Duration cancel_patience = std::chrono::seconds(10);
 constexpr Duration cancel_at_once_patience = std::chrono::seconds(1);
@@ -67,7 +69,20 @@ class BatchRun::State::Loop {
   }
 
  private:
+  // Until every replica takes requests: the first one to attach would else be given all of a short input.
+  Status wait_for_replicas() {
+    const Deadline deadline = Deadline::in(attach_patience);
+    const auto all_attached = [&] {
+      const std::vector<ReplicaId>& replicas = state_.options.replicas;
+      return std::all_of(replicas.begin(), replicas.end(), [&](ReplicaId id) { return router_.room(id) > 0; });
+    };
+    while (!all_attached() && !deadline.passed() && interrupts_ == 0 && !state_.summary.error)
+      WEFT_TRY(take_inbox(deadline));
+    return {};
+  }
+
   Status work() {
+    WEFT_TRY(wait_for_replicas());
     Deadline wait(start_);  // the first look at the inbox does not wait: an interrupt may be in it already
     while (!ended()) {
       WEFT_TRY(take_inbox(wait));
