@@ -1,0 +1,176 @@
+// What is wrong with a configuration, a plugin or a model is said before anything is started.
+#include <algorithm>
+#include <thread>
+
+#include "tests/integration/run/run_test.h"
+
+namespace weft::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Configuration : public RunTest {
+ protected:
+  Configuration() { write_requests({golden_chat(0)}); }
+
+  // Refused before anything is started or written.
+  std::string refusal(int code, const RunArguments& arguments = {}) {
+    const Ended ended = run(arguments);
+    EXPECT_EQ(ended.code, code) << ended.err;
+    EXPECT_FALSE(fs::exists(path("results.jsonl")));
+    EXPECT_FALSE(fs::exists(run_directory())) << "nothing was to be started";
+    return ended.err;
+  }
+  // A model directory whose files are weft-tiny's, but for those that a test then writes.
+  std::string model_copy() {
+    fs::create_directory(path("model"));
+    for (const auto& entry : fs::directory_iterator(model_directory))
+      fs::create_symlink(entry.path(), path("model/" + entry.path().filename().string()));
+    write_config("", path("model"));
+    return path("model");
+  }
+  void replace(const std::string& file, const std::string& contents) {
+    fs::remove(path("model/" + file));
+    write("model/" + file, contents);
+  }
+};
+
+TEST_F(Configuration, WithTenMistakesAndABadPluginIsToldAboutAllOfThemAtOnce) {
+  write("libweft-executor-text.so", "not a plugin");
+  write("weft.toml", R"([modle]
+[model]
+path = "model"
+dtype = "f23"
+max_context = -5
+[parallel]
+data = "two"
+tensr = 2
+[engine]
+max_requests = 0
+block_size = "big"
+[batch]
+distribution = "fair"
+[timeouts]
+lease = 5
+[log]
+level = 3
+[executor]
+path = "libweft-executor-text.so"
+)");
+  const std::string told = refusal(2);
+  for (const char* where :
+       {"weft.toml:1:", "weft.toml:4:", "weft.toml:5:", "weft.toml:7:", "weft.toml:8:", "weft.toml:10:",
+        "weft.toml:11:", "weft.toml:13:", "weft.toml:15:", "weft.toml:17:", "weft.toml:18:"})
+    EXPECT_THAT(told, HasSubstr(where));
+  EXPECT_THAT(told, HasSubstr("did you mean 'tensor'?"));
+  EXPECT_THAT(told, HasSubstr("did you mean 'model'?"));
+  EXPECT_THAT(told, HasSubstr("libweft-executor-text.so"));
+  EXPECT_EQ(std::count(told.begin(), told.end(), '\n'), 11) << told;
+}
+
+TEST_F(Configuration, WithASyntaxErrorIsToldThatAlone) {
+  write("weft.toml", "[model]\npath = \"x\"\ndtype = \n[parallel]\ntensr = 2\n");
+  const std::string told = refusal(2);
+  EXPECT_THAT(told, HasSubstr("weft.toml:3:"));
+  EXPECT_EQ(std::count(told.begin(), told.end(), '\n'), 1) << told;
+}
+
+TEST_F(Configuration, ThatIsNotThereIsNamed) {
+  EXPECT_THAT(refusal(3, {.config = "other.toml"}), HasSubstr("other.toml"));
+}
+
+TEST_F(Configuration, OfAnUnknownOverrideIsRefused) {
+  EXPECT_THAT(refusal(2, {.set = {"parallel.tensr=2"}}), HasSubstr("did you mean 'tensor'?"));
+}
+
+TEST_F(Configuration, WithAPluginThatIsATextFileNamesTheStage) {
+  write("libweft-executor-text.so", "not a plugin");
+  write_config("[executor]\npath = \"libweft-executor-text.so\"\n");
+  const std::string told = refusal(4);
+  EXPECT_THAT(told, AllOf(HasSubstr("libweft-executor-text.so"), HasSubstr("symbol"), HasSubstr("weft.toml:4:")));
+}
+
+TEST_F(Configuration, WithAPluginThatOthersMayWriteNamesTheStage) {
+  fs::copy_file(WEFT_BUILD_DIR "/lib/weft/plugins/libweft-executor-mp.so", path("libweft-executor-mp.so"));
+  fs::permissions(path("libweft-executor-mp.so"), fs::perms::all);
+  write_config("[executor]\npath = \"libweft-executor-mp.so\"\n");
+  EXPECT_THAT(refusal(4), AllOf(HasSubstr("libweft-executor-mp.so"), HasSubstr("file policy")));
+}
+
+TEST_F(Configuration, WithAPluginThatIsNotThereSaysWhatIs) {
+  write_config("[balancer]\nplugin = \"round_robbin\"\n");
+  EXPECT_THAT(refusal(3), AllOf(HasSubstr("round_robbin"), HasSubstr("'round_robin'")));
+}
+
+TEST_F(Configuration, WithAnOptionThatThePluginLacksIsToldWhichItHas) {
+  write_config("[executor.config]\ncpu = \"0\"\n");
+  EXPECT_THAT(refusal(2), AllOf(HasSubstr("'cpu'"), HasSubstr("cpus")));
+}
+
+TEST_F(Configuration, WithoutAModelDirectoryIsToldSo) {
+  write_config("", path("nowhere"));
+  EXPECT_THAT(refusal(3), HasSubstr(path("nowhere")));
+}
+
+TEST_F(Configuration, WithAModelWithoutWeightsIsToldSo) {
+  fs::remove(model_copy() + "/model.safetensors");
+  EXPECT_THAT(refusal(3), HasSubstr("model.safetensors"));
+}
+
+TEST_F(Configuration, WithAnEmptyWeightsFileIsToldSo) {
+  model_copy();
+  replace("model.safetensors", "");
+  EXPECT_THAT(refusal(2), HasSubstr("model.safetensors"));
+}
+
+TEST_F(Configuration, WithATruncatedWeightsFileIsToldSo) {
+  model_copy();
+  const std::string whole = read(std::string(model_directory) + "/model.safetensors");
+  replace("model.safetensors", whole.substr(0, whole.size() / 2));
+  EXPECT_THAT(refusal(2), AllOf(HasSubstr("model.safetensors"), HasSubstr("cut short")));
+}
+
+TEST_F(Configuration, WithABrokenModelConfigurationIsToldWhere) {
+  model_copy();
+  replace("config.json", "{\"architectures\": [");
+  EXPECT_THAT(refusal(2), HasSubstr("config.json"));
+}
+
+TEST_F(Configuration, WithABrokenTokenizerIsToldSo) {
+  model_copy();
+  replace("tokenizer.json", "{\"model\": 7}");
+  EXPECT_THAT(refusal(2), HasSubstr("tokenizer"));
+}
+
+TEST_F(Configuration, WithAnUnknownArchitectureListsTheKnown) {
+  model_copy();
+  Json config = Json::parse(read(std::string(model_directory) + "/config.json"));
+  config["architectures"] = {"MambaForCausalLM"};
+  config["model_type"] = "mamba";
+  replace("config.json", config.dump());
+  EXPECT_THAT(refusal(2), AllOf(HasSubstr("MambaForCausalLM"), HasSubstr("LlamaForCausalLM")));
+}
+
+TEST_F(Configuration, OfMoreThreadsThanTheMachineHasIsRefused) {
+  const unsigned cores = std::thread::hardware_concurrency();
+  const std::string told =
+      refusal(2, {.set = {"parallel.oversubscribe=false", "parallel.threads=" + std::to_string(cores + 1)}});
+  EXPECT_THAT(told, AllOf(HasSubstr("parallel.threads"), HasSubstr("parallel.oversubscribe")));
+}
+
+TEST_F(Configuration, OfATensorSplitThatDividesNeitherHeadsNorKvHeadsSaysWhich) {
+  EXPECT_THAT(refusal(2, {.set = {"parallel.tensor=3"}}),
+              AllOf(HasSubstr("parallel.tensor = 3"), HasSubstr("8 query heads"), HasSubstr("4 KV heads")));
+}
+
+TEST_F(Configuration, OfMorePipelineStagesThanLayersIsRefused) {
+  EXPECT_THAT(refusal(2, {.set = {"parallel.pipeline=5"}}),
+              AllOf(HasSubstr("parallel.pipeline = 5"), HasSubstr("4 layers")));
+}
+
+TEST_F(Configuration, OfNoCopiesIsRefused) {
+  EXPECT_THAT(refusal(2, {.set = {"parallel.data=0"}}), HasSubstr("parallel.data"));
+}
+
+}  // namespace
+}  // namespace weft::test
