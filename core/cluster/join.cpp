@@ -1,11 +1,13 @@
-// What workers say to the head: joining, phases, heartbeats, and the settlement at the end.
+// What workers say to the head: joining, phases, heartbeats.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/cluster/supervisor.h"
 #include "core/telemetry/log.h"
 #include "core/wire/convert.h"
+#include "core/wire/link_state.h"
 
 namespace weft::cluster_detail {
 namespace {
@@ -35,12 +37,15 @@ Status Supervisor::on_open(const wire::Peer& peer) {
   if (peer.rank < 0 || peer.rank >= options_.plan->world_size())
     return fail(ErrorCode::refused,
                 fmt::format("rank {} is not in the plan of {} ranks", peer.rank, options_.plan->world_size()));
-  const auto statuses = replicas();
-  const auto dp = static_cast<std::size_t>(peer.rank / (options_.plan->tensor * options_.plan->pipeline));
-  if (statuses[dp].incarnation != peer.incarnation)
+  const std::int32_t dp = peer.rank / (options_.plan->tensor * options_.plan->pipeline);
+  const std::lock_guard lock(mutex_);
+  for (const ReplicaStatus& status : statuses_) {
+    if (status.dp != dp) continue;
+    if (status.incarnation == peer.incarnation) return {};
     return fail(ErrorCode::refused,
-                fmt::format("replica {} is at incarnation {}, not {}", dp, statuses[dp].incarnation, peer.incarnation));
-  return {};
+                fmt::format("replica {} is at incarnation {}, not {}", dp, status.incarnation, peer.incarnation));
+  }
+  return fail(ErrorCode::refused, fmt::format("replica {} is not in the plan", dp));
 }
 
 void Supervisor::on_message(const wire::Peer& peer, const wire::Envelope& envelope) {
@@ -58,23 +63,26 @@ void Supervisor::on_down(const wire::Peer& peer, const Error& why) {
 void Supervisor::message(const wire::Peer& peer, const wire::Envelope& envelope) {
   const auto [replica, rank] = find_rank(peer.rank, peer.incarnation);
   if (replica == nullptr) return;
-  if (rank->link != peer.link && !envelope.has_hello()) {
-    log::warn("cluster", "{}: a message before Hello was dropped", rank->name);
+  if (envelope.has_hello()) return hello(*replica, *rank, peer, envelope.hello());
+  if (rank->link != peer.link) {
+    log::warn("cluster", "{}: a {} before Hello was dropped", rank->name, wire::body_name(envelope));
     return;
   }
-  if (replica->alive()) rank->heard = Clock::now();
+  if (rank->heard != Time::max()) rank->heard = Clock::now();
   switch (envelope.body_case()) {
-    case wire::Envelope::kHello: return hello(*replica, *rank, peer, envelope.hello());
     case wire::Envelope::kPhase: return phase(*replica, *rank, envelope.phase());
     case wire::Envelope::kHeartbeat: return heartbeat(*rank, envelope.heartbeat());
-    case wire::Envelope::kFailure:
-      return suspect(*replica, *rank, Evidence::Kind::failure,
-                     annotate(wire::from_wire(envelope.failure().error()), rank->name));
-    case wire::Envelope::kSettled: return settled(*replica, envelope.settled());
+    case wire::Envelope::kFailure: return failed(*replica, *rank, wire::from_wire(envelope.failure().error()));
+    case wire::Envelope::kSettled: return settled(*replica, *rank, envelope.settled());
     default:
-      log::warn("cluster", "{}: message of kind {} has no meaning here and was dropped", rank->name,
-                static_cast<int>(envelope.body_case()));
+      log::warn("cluster", "{}: a {} has no meaning here and was dropped", rank->name, wire::body_name(envelope));
   }
+}
+
+void Supervisor::failed(Replica& replica, const RankState& rank, const Error& error) {
+  const bool aftermath = error.code == ErrorCode::aborted || error.code == ErrorCode::unavailable ||
+                         error.code == ErrorCode::cancelled || error.code == ErrorCode::deadline_exceeded;
+  suspect(replica, rank, aftermath ? Evidence::Kind::aftermath : Evidence::Kind::failure, annotate(error, rank.name));
 }
 
 void Supervisor::link_down(const wire::Peer& peer, const Error& why) {
@@ -105,13 +113,13 @@ Status Supervisor::check_hello(const wire::Hello& hello) const {
 }
 
 void Supervisor::hello(Replica& replica, RankState& rank, const wire::Peer& peer, const wire::Hello& hello) {
-  if (rank.link != 0 || !replica.alive() || hello.rank() != rank.plan->rank) {
+  if (rank.link == peer.link) return log::warn("cluster", "{}: a second Hello was dropped", rank.name);
+  if (rank.link != 0 || rank.exit || !replica.alive() || hello.rank() != rank.plan->rank) {
     log::warn("cluster", "{}: a Hello out of place (rank {}, pid {}) was turned away", rank.name, hello.rank(),
               hello.pid());
     return bound_->close(peer.link, "this rank has joined already, or is not expected");
   }
   rank.link = peer.link;
-  rank.heard = Clock::now();
   if (rank.pid == 0) rank.pid = hello.pid();
   if (const Status checked = check_hello(hello); !checked)
     return suspect(replica, rank, Evidence::Kind::refused, annotate(checked.error(), rank.name + " was refused"));
@@ -158,43 +166,57 @@ wire::Assign Supervisor::assignment(const Replica& replica, const RankState& ran
 
 void Supervisor::phase(Replica& replica, RankState& rank, const wire::Phase& phase) {
   switch (phase.kind()) {
-    case wire::PHASE_JOINED:
-      rank.joined = true;
-      if (std::all_of(replica.ranks.begin(), replica.ranks.end(), [](const RankState& each) { return each.joined; })) {
-        replica.status.join_seconds = std::chrono::duration<double>(Clock::now() - replica.entered).count();
-        apply(replica, ReplicaEvent::joined, "every rank has joined, groups are open");
-      }
-      return;
+    case wire::PHASE_JOINED: rank.joined = true; return advance(replica);
     case wire::PHASE_LOADED:
-      replica.status.weight_bytes += phase.weight_bytes();
-      log::debug("cluster", "{}: loaded {} bytes in {:.0f} ms, hash {}", rank.name, phase.weight_bytes(),
-                 milliseconds(phase.seconds()), wire::to_hexadecimal(phase.weights_hash()));
-      return;
+      if (std::exchange(rank.loaded, true)) break;
+      rank.weight_bytes = phase.weight_bytes();
+      replica.status.weight_bytes += rank.weight_bytes;
+      return log::debug("cluster", "{}: loaded {} bytes in {:.0f} ms, hash {}", rank.name, phase.weight_bytes(),
+                        milliseconds(phase.seconds()), wire::to_hexadecimal(phase.weights_hash()));
     case wire::PHASE_READY:
-      if (phase.config_hash() != config_hash_)
-        return suspect(replica, rank, Evidence::Kind::refused,
-                       {ErrorCode::refused, fmt::format("{} runs configuration {}, the head {}", rank.name,
-                                                        phase.config_hash(), config_hash_)});
-      if (!replica.weights_hash.empty() && replica.weights_hash != phase.weights_hash())
-        return suspect(replica, rank, Evidence::Kind::refused,
-                       {ErrorCode::refused, fmt::format("{}: its replica's weights hash is {}, it was {} before",
-                                                        rank.name, wire::to_hexadecimal(phase.weights_hash()),
-                                                        wire::to_hexadecimal(replica.weights_hash))});
-      replica.weights_hash = phase.weights_hash();
-      replica.status.kv_blocks = phase.kv_blocks();
-      replica.status.load_seconds = std::chrono::duration<double>(Clock::now() - replica.entered).count();
-      if (apply(replica, ReplicaEvent::ready_to_run,
-                fmt::format("ready, {} KV blocks, weights {}", phase.kv_blocks(),
-                            wire::to_hexadecimal(phase.weights_hash())))) {
-        publish();
-        events_.on_ready(replica.plan->dp, replica.incarnation);
-      }
-      return;
-    default: log::debug("cluster", "{}: phase {}", rank.name, static_cast<int>(phase.kind()));
+      if (&rank != &replica.leader() || replica.said_ready) break;
+      return ready(replica, rank, phase);
+    case wire::PHASE_DRAINED:
+    case wire::PHASE_STOPPED: return log::debug("cluster", "{}: {}", rank.name, wire::PhaseKind_Name(phase.kind()));
+    default: break;
   }
+  log::warn("cluster", "{}: phase {} is out of place and was dropped", rank.name, static_cast<int>(phase.kind()));
 }
 
+void Supervisor::ready(Replica& replica, const RankState& rank, const wire::Phase& phase) {
+  const auto refuse = [&](std::string text) {
+    suspect(replica, rank, Evidence::Kind::refused, {ErrorCode::refused, std::move(text)});
+  };
+  if (phase.config_hash() != config_hash_)
+    return refuse(fmt::format("{} runs configuration {}, the head {}", rank.name, phase.config_hash(), config_hash_));
+  if (!replica.weights_hash.empty() && replica.weights_hash != phase.weights_hash())
+    return refuse(fmt::format("{}: its replica's weights hash is {}, it was {} before", rank.name,
+                              wire::to_hexadecimal(phase.weights_hash()), wire::to_hexadecimal(replica.weights_hash)));
+  replica.weights_hash = phase.weights_hash();
+  replica.status.kv_blocks = phase.kv_blocks();
+  replica.said_ready = true;
+  advance(replica);
+}
+
+void Supervisor::advance(Replica& replica) {
+  const double seconds = std::chrono::duration<double>(Clock::now() - replica.entered).count();
+  if (replica.state == ReplicaState::joining && replica.all_joined() &&
+      apply(replica, ReplicaEvent::joined, "every rank has joined, groups are open"))
+    replica.status.join_seconds = seconds;
+  if (replica.state != ReplicaState::loading || !replica.said_ready) return;
+  replica.status.load_seconds = std::chrono::duration<double>(Clock::now() - replica.entered).count();
+  if (!apply(replica, ReplicaEvent::ready_to_run,
+             fmt::format("ready, {} KV blocks, weights {}", replica.status.kv_blocks,
+                         wire::to_hexadecimal(replica.weights_hash))))
+    return;
+  publish(false);
+  events_.on_ready(replica.plan->dp, replica.incarnation);
+}
+
+// The lease runs from the first heartbeat on: before it a rank opens its groups, and timeouts.join bounds that.
 void Supervisor::heartbeat(RankState& rank, const wire::Heartbeat& heartbeat) {
+  if (rank.exit) return;
+  rank.heard = Clock::now();
   const bool moved = heartbeat.step() != rank.step || heartbeat.layer() != rank.layer;
   rank.step = heartbeat.step();
   rank.layer = heartbeat.layer();
@@ -202,68 +224,6 @@ void Supervisor::heartbeat(RankState& rank, const wire::Heartbeat& heartbeat) {
     rank.progressed = Time::max();
   else if (moved || rank.progressed == Time::max())
     rank.progressed = Clock::now();
-}
-
-// ---- the settlement ----
-
-Result<Settlement> Supervisor::settle(Deadline deadline) {
-  auto promise = std::make_shared<std::promise<Result<Settlement>>>();
-  std::future<Result<Settlement>> future = promise->get_future();
-  post([this, promise, deadline] {
-    if (settling_) return promise->set_value(fail(ErrorCode::failed_precondition, "a settlement is under way"));
-    settling_.emplace(Settling{.result = {}, .promise = std::move(*promise), .deadline = deadline.at()});
-    std::vector<Replica*> members;
-    std::vector<std::string> names;
-    for (Replica& replica : replicas_) {
-      if (replica.state != ReplicaState::ready && replica.state != ReplicaState::draining) {
-        settling_->result.left_out.push_back(replica.plan->dp);
-        continue;
-      }
-      members.push_back(&replica);
-      names.push_back(replica.leader().name);
-      settling_->result.members.push_back(replica.plan->dp);
-    }
-    const std::string id = fmt::format("replicas/settle-{}", ++settlements_);
-    log::debug("cluster", "settling over {} replica(s) in group {}", members.size(), id);
-    for (std::size_t i = 0; i < members.size(); ++i) {
-      wire::Envelope envelope;
-      fill(*envelope.mutable_settle()->mutable_group(), id, static_cast<std::int32_t>(i), names);
-      const auto left = std::min<Duration>(deadline.left(), options_.config->timeouts.collective);
-      envelope.mutable_settle()->set_timeout_ms(std::chrono::duration_cast<std::chrono::milliseconds>(left).count());
-      (void)bound_->send(members[i]->leader().link, std::move(envelope));  // a lost link is heard of by itself
-    }
-    if (members.empty()) finish_settlement();
-  });
-  return future.get();  // finish_settlement() at the deadline ends it
-}
-
-void Supervisor::settled(Replica& replica, const wire::Settled& settled) {
-  if (!settling_) return;
-  Settlement& result = settling_->result;
-  if (settled.error().code() != 0) {
-    settling_->promise.set_value(
-        fail(annotate(wire::from_wire(settled.error()), "settlement: " + replica.leader().name)));
-    settling_.reset();
-    return;
-  }
-  result.each[replica.plan->dp] = {settled.requests(), settled.tokens()};
-  result.requests = settled.total_requests();
-  result.tokens = settled.total_tokens();
-  log::debug("cluster", "replica {} delivered {} requests, {} tokens; all-reduced {} and {}", replica.plan->dp,
-             settled.requests(), settled.tokens(), settled.total_requests(), settled.total_tokens());
-  if (result.each.size() == result.members.size()) finish_settlement();
-}
-
-void Supervisor::finish_settlement() {
-  Settlement& result = settling_->result;
-  std::string missing;
-  for (const std::int32_t dp : result.members)
-    if (result.each.count(dp) == 0) missing += fmt::format("{}replica {}", missing.empty() ? "" : ", ", dp);
-  if (missing.empty())
-    settling_->promise.set_value(std::move(result));
-  else
-    settling_->promise.set_value(fail(ErrorCode::deadline_exceeded, "settlement: no answer from " + missing, true));
-  settling_.reset();
 }
 
 }  // namespace weft::cluster_detail

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <vector>
 
 namespace weft {
 namespace {
@@ -30,16 +31,37 @@ Result<std::string> default_parent() {
               "neither XDG_STATE_HOME nor HOME names a directory for the run's files; set [cluster] run_dir");
 }
 
+// Makes the directory, 0700. One that is there is taken as it is, unless others may write to it: what they put there
+// would be trusted.
 Status make_private_directory(const std::string& path) {
+  const auto refuse = [&](const std::string& why) {
+    return fail(
+        ErrorCode::permission_denied,
+        fmt::format("run directory {}: {}; set [cluster] run_dir to a directory that can be written", path, why));
+  };
   std::error_code code;
-  fs::create_directories(path, code);
-  if (code || !fs::is_directory(path))
-    return fail(ErrorCode::permission_denied, fmt::format("run directory {}: {}; set [cluster] run_dir to a directory "
-                                                          "that can be written",
-                                                          path, code ? code.message() : "not a directory"));
-  if (chmod(path.c_str(), 0700) != 0)
-    return fail(ErrorCode::permission_denied, fmt::format("run directory {}: {}", path, errno_text()));
+  fs::create_directories(fs::path(path).parent_path(), code);
+  if (mkdir(path.c_str(), 0700) == 0) return {};
+  if (errno != EEXIST) return refuse(errno_text());
+  struct stat found {};
+  if (stat(path.c_str(), &found) != 0) return refuse(errno_text());
+  if (!S_ISDIR(found.st_mode)) return refuse("not a directory");
+  if ((found.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    return refuse(fmt::format("mode {:03o} lets others write to it", found.st_mode & 0777));
+  if (access(path.c_str(), W_OK | X_OK) != 0) return refuse(errno_text());
   return {};
+}
+
+// Logs of earlier runs, and nothing else that may lie there.
+void remove_logs(const std::string& path) {
+  std::error_code ignored;
+  std::vector<fs::path> old;
+  for (const fs::directory_entry& entry : fs::directory_iterator(path, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.rfind("rank-", 0) == 0 && entry.path().extension() == ".log") old.push_back(entry.path());
+  }
+  for (const fs::path& file : old)
+    fs::remove(file, ignored);
 }
 
 // The lock's descriptor; already_exists names the process that holds it.
@@ -99,7 +121,12 @@ Status write_file(const std::string& path, const std::string& contents, mode_t m
 Result<std::unique_ptr<RunDirectory>> RunDirectory::create(const std::string& configured, const std::string& name) {
   constexpr int most = 100;  // clusters of one name side by side
   std::string base = configured;
+  while (base.size() > 1 && base.back() == '/')
+    base.pop_back();
   if (base.empty()) {
+    if (name.empty() || name.front() == '.' || name.find('/') != std::string::npos)
+      return fail(ErrorCode::invalid_argument,
+                  fmt::format("[cluster] name '{}': expected a word that can name a directory", name));
     WEFT_ASSIGN(parent, default_parent());
     base = parent + "/" + name;
   }
@@ -113,9 +140,9 @@ Result<std::unique_ptr<RunDirectory>> RunDirectory::create(const std::string& co
     else if (lock.error().code != ErrorCode::already_exists || !configured.empty() || number == most)
       return fail(std::move(lock).error());
   }
-  std::error_code ignored;
-  fs::remove_all(made->path_ + "/logs", ignored);
+  (void)unlink((made->path_ + "/endpoint").c_str());  // of a head that was killed
   WEFT_TRY(make_private_directory(made->path_ + "/logs"));
+  remove_logs(made->path_ + "/logs");
   WEFT_ASSIGN(token, random_token());
   made->token_ = std::move(token);
   WEFT_TRY(write_file(made->path_ + "/token", made->token_ + "\n", 0600));
@@ -142,6 +169,7 @@ std::string tail_of_file(const std::string& path, int lines) {
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) return {};
   const std::streamoff size = file.tellg();
+  if (size <= 0) return {};
   const std::streamoff start = size > most ? size - most : 0;
   file.seekg(start);
   std::string text(static_cast<std::size_t>(size - start), '\0');
@@ -150,9 +178,10 @@ std::string tail_of_file(const std::string& path, int lines) {
   while (!text.empty() && text.back() == '\n')
     text.pop_back();
   std::size_t at = text.size();
-  for (int line = 0; line < lines && at != std::string::npos && at > 0; ++line)
-    at = text.rfind('\n', at - 1);
-  return at == std::string::npos || at == 0 ? text : text.substr(at + 1);
+  for (int line = 0; line < lines; ++line) {
+    if (at == 0 || (at = text.rfind('\n', at - 1)) == std::string::npos) return text;
+  }
+  return at == text.size() ? std::string() : text.substr(at + 1);
 }
 
 }  // namespace weft

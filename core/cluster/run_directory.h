@@ -19,8 +19,8 @@ class RunDirectory {
  public:
   // `configured`: [cluster] run_dir; empty: ${XDG_STATE_HOME:-~/.local/state}/weft/<name>. A directory that another
   // running cluster holds: for the default location a fresh sibling "<name>-2", "-3", ... is taken, for a configured
-  // one already_exists names the pid that holds it. Makes the directory (0700), the lock and a fresh random token;
-  // removes logs of earlier runs.
+  // one already_exists names the pid that holds it. Makes the directory (0700; one that others may write to is
+  // refused), the lock and a fresh random token; removes logs and endpoint of earlier runs.
   static Result<std::unique_ptr<RunDirectory>> create(const std::string& configured, const std::string& name);
   ~RunDirectory();  // removes endpoint and token, releases the lock; the logs stay
   RunDirectory(const RunDirectory&) = delete;

@@ -11,9 +11,8 @@
 namespace weft::cluster_detail {
 namespace {
 
-constexpr int log_lines = 20;  // of a lost rank's log, in the error
-// How long the root cause may lag behind its first consequence: a killed peer's exit behind a broken collective.
-constexpr Duration evidence_window = std::chrono::milliseconds(300);
+// After the executor's KILL: how long an end may take to be told.
+constexpr Duration kill_margin = std::chrono::seconds(10);
 
 double seconds_since(Time then) { return std::chrono::duration<double>(Clock::now() - then).count(); }
 
@@ -21,18 +20,6 @@ double seconds_since(Time then) { return std::chrono::duration<double>(Clock::no
 
 std::string rank_name(const RankPlan& plan) {
   return fmt::format("rank {} (replica {}, pp {}, tp {})", plan.rank, plan.dp, plan.pp, plan.tp);
-}
-
-std::string exit_text(const Exit& exit) {
-  const std::string detail = exit.detail.empty() ? "" : fmt::format(" ({})", exit.detail);
-  switch (exit.cause) {
-    case Exit::Cause::code: return fmt::format("exited with code {}{}", exit.value, detail);
-    case Exit::Cause::signal: return fmt::format("was killed by signal {}{}", exit.value, detail);
-    case Exit::Cause::node_lost: return "went with its node" + detail;
-    case Exit::Cause::never_started: return "could not be started" + detail;
-    case Exit::Cause::unknown: break;
-  }
-  return "ended for an unknown reason" + detail;
 }
 
 Supervisor::Supervisor(ClusterOptions options, ClusterEvents& events)
@@ -58,18 +45,20 @@ Supervisor::Supervisor(ClusterOptions options, ClusterEvents& events)
 
 Supervisor::~Supervisor() {
   if (thread_.joinable()) {
-    (void)stop(Duration::zero());
+    // An executor that has lost track of a process must not tell of it to what is no more.
+    if (!stop(Duration::zero())) (void)options_.executor->close();
     {
       const std::lock_guard lock(mutex_);
       ended_ = true;
+      changed_.notify_all();
     }
-    changed_.notify_all();
     thread_.join();
   }
   listener_.reset();  // no handler call from here on
 }
 
 Status Supervisor::begin() {
+  publish(false);  // what on_open() compares a worker with
   const Config& config = *options_.config;
   WEFT_ASSIGN(listener, wire::Listener::bind({.name = "head",
                                               .endpoint = "tcp://" + config.cluster.listen,
@@ -83,7 +72,6 @@ Status Supervisor::begin() {
     endpoint_ = "tcp://" + config.cluster.advertise + endpoint_.substr(endpoint_.rfind(':'));
   WEFT_TRY(options_.run_directory->publish_endpoint(endpoint_));
   log::debug("cluster", "bound and published {}; configuration {}", endpoint_, config_hash_);
-  publish();
   thread_ = std::thread([this] { run(); });
   (void)pthread_setname_np(thread_.native_handle(), "cluster");
   post([this] {
@@ -105,14 +93,19 @@ Status Supervisor::wait_ready(Deadline deadline) {
     }
     return all;
   };
-  if (deadline.at() == Time::max())
+  if (deadline.at() == Time::max()) {
     changed_.wait(lock, settled_down);  // the states' own deadlines end it
-  else if (!changed_.wait_until(lock, deadline.at(), settled_down))
-    return fail(ErrorCode::deadline_exceeded, "the cluster is not ready");
-  for (const ReplicaStatus& status : statuses_) {
-    if (status.state == ReplicaState::down) return fail(status.error);
-    if (status.state == ReplicaState::stopped) return fail(ErrorCode::cancelled, "the cluster was stopped");
+  } else if (!changed_.wait_until(lock, deadline.at(), settled_down)) {
+    std::string missing;
+    for (const ReplicaStatus& status : statuses_)
+      if (status.state != ReplicaState::ready)
+        missing += fmt::format("{}replica {} is {}", missing.empty() ? "" : ", ", status.dp, to_string(status.state));
+    return fail(ErrorCode::deadline_exceeded, "the cluster is not ready: " + missing, true);
   }
+  for (const ReplicaStatus& status : statuses_)
+    if (status.state == ReplicaState::down) return fail(status.error);
+  for (const ReplicaStatus& status : statuses_)
+    if (status.state == ReplicaState::stopped) return fail(ErrorCode::cancelled, "the cluster was stopped");
   return {};
 }
 
@@ -123,18 +116,22 @@ std::vector<ReplicaStatus> Supervisor::replicas() const {
 
 Status Supervisor::stop(Duration grace) {
   post([this, grace] { stop_all(grace); });
+  const Deadline killed = Deadline::in(grace);
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return gone_; });  // the executor's KILL after the grace ends it
+  const auto gone = [&] { return gone_; };
+  if (killed.at() >= Time::max() - kill_margin)
+    changed_.wait(lock, gone);  // the caller's choice: until the workers end by themselves
+  else if (!changed_.wait_until(lock, killed.at() + kill_margin, gone))
+    return fail(ErrorCode::deadline_exceeded, "the executor has not told the end of " + left_);
   return {};
 }
 
 // ---- the thread ----
 
+// Tells under the lock: whoever waits for the last task's consequence may destroy this object as soon as it is free.
 void Supervisor::post(std::function<void()> task) {
-  {
-    const std::lock_guard lock(mutex_);
-    tasks_.push_back(std::move(task));
-  }
+  const std::lock_guard lock(mutex_);
+  tasks_.push_back(std::move(task));
   changed_.notify_all();
 }
 
@@ -155,12 +152,14 @@ void Supervisor::run() {
     for (const auto& task : tasks)
       task();
     check_deadlines(Clock::now());
-    publish();
+    publish(true);
   }
 }
 
-void Supervisor::publish() {
+// `round_ends`: no event of what is published is still to be told, so that who waits for the end may take all down.
+void Supervisor::publish(bool round_ends) {
   std::vector<ReplicaStatus> statuses;
+  std::string left;
   bool gone = true;
   for (Replica& replica : replicas_) {
     replica.status.state = replica.state;
@@ -168,76 +167,14 @@ void Supervisor::publish() {
     replica.status.error = replica.error;
     statuses.push_back(replica.status);
     gone &= replica.ended();
+    for (const RankState& rank : replica.ranks)
+      if (stopping_ && !rank.exit) left += (left.empty() ? "" : " ") + name_with_pid(rank);
   }
-  {
-    const std::lock_guard lock(mutex_);
-    statuses_ = std::move(statuses);
-    gone_ = gone;
-  }
+  const std::lock_guard lock(mutex_);
+  statuses_ = std::move(statuses);
+  left_ = std::move(left);
+  if (round_ends) gone_ = gone;
   changed_.notify_all();
-}
-
-Time Supervisor::next_deadline() const {
-  Time next = settling_ ? settling_->deadline : Time::max();
-  next = std::min(next, kill_at_);
-  const auto& timeouts = options_.config->timeouts;
-  for (const Replica& replica : replicas_) {
-    if (!replica.alive()) continue;
-    next = std::min({next, replica.deadline, replica.decide_at});
-    for (const RankState& rank : replica.ranks) {
-      if (rank.heard != Time::max()) next = std::min(next, rank.heard + timeouts.lease);
-      if (rank.progressed != Time::max()) next = std::min(next, rank.progressed + timeouts.stall);
-    }
-  }
-  return next;
-}
-
-void Supervisor::check_deadlines(Time now) {
-  if (now >= kill_at_) {
-    kill_at_ = Time::max();
-    for (Replica& replica : replicas_)
-      end_gang(replica, Duration::zero());
-  }
-  if (settling_ && now >= settling_->deadline) finish_settlement();
-  for (Replica& replica : replicas_)
-    if (replica.alive()) check_replica(replica, now);
-}
-
-void Supervisor::check_replica(Replica& replica, Time now) {
-  const auto& timeouts = options_.config->timeouts;
-  for (RankState& rank : replica.ranks) {
-    if (rank.heard != Time::max() && now >= rank.heard + timeouts.lease) {
-      rank.heard = Time::max();
-      suspect(replica, rank, Evidence::Kind::silent,
-              {ErrorCode::unavailable,
-               fmt::format("{} has not been heard of for {:.1f} s (timeouts.lease)", rank.name,
-                           std::chrono::duration<double>(timeouts.lease).count()),
-               true});
-    }
-    if (rank.progressed != Time::max() && now >= rank.progressed + timeouts.stall) {
-      rank.progressed = Time::max();
-      suspect(replica, rank, Evidence::Kind::hung,
-              {ErrorCode::unavailable,
-               fmt::format("{} has work and has made no progress for {:.1f} s (timeouts.stall); "
-                           "last seen at step {}, layer {}",
-                           rank.name, std::chrono::duration<double>(timeouts.stall).count(), rank.step, rank.layer),
-               true});
-    }
-  }
-  if (now >= replica.decide_at) return go_down(replica);
-  if (now < replica.deadline || !replica.evidence.empty()) return;
-  std::string missing;
-  for (const RankState& rank : replica.ranks)
-    if (rank.pid == 0 || replica.state != ReplicaState::joining || !rank.joined)
-      missing += (missing.empty() ? "" : ", ") + rank.name;
-  const char* what = replica.state == ReplicaState::launching ? "was not placed (timeouts.launch)"
-                     : replica.state == ReplicaState::joining ? "did not join (timeouts.join)"
-                                                              : "was not ready in time (timeouts.load)";
-  replica.evidence.push_back(
-      {Evidence::Kind::silent,
-       replica.leader().plan->rank,
-       {ErrorCode::deadline_exceeded, fmt::format("replica {}: {} {}", replica.plan->dp, missing, what), true}});
-  go_down(replica);
 }
 
 bool Supervisor::apply(Replica& replica, ReplicaEvent event, const std::string& cause) {
@@ -264,9 +201,7 @@ bool Supervisor::apply(Replica& replica, ReplicaEvent event, const std::string& 
 
 // ---- launch and exit ----
 
-void Supervisor::launch(Replica& replica) {
-  replica.entered = Clock::now();
-  replica.deadline = Deadline::in(options_.config->timeouts.launch).at();
+GangSpec Supervisor::gang_spec(const Replica& replica) const {
   nlohmann::json plugins = nlohmann::json::array();
   for (const WorkerPlugin& plugin : options_.plugins)
     plugins.push_back({{"kind", plugin.kind}, {"name", plugin.name}, {"path", plugin.path}, {"sha256", plugin.sha256}});
@@ -287,13 +222,20 @@ void Supervisor::launch(Replica& replica) {
                           .devices = {},
                           .memory = 0,
                           .log_path = options_.run_directory->log_path(rank.plan->rank, replica.incarnation)});
+  return spec;
+}
+
+void Supervisor::launch(Replica& replica) {
+  replica.entered = Clock::now();
+  replica.deadline = Deadline::in(options_.config->timeouts.launch).at();
   log::debug("cluster", "replica {}.{}: launching {} rank(s)", replica.plan->dp, replica.incarnation,
-             spec.ranks.size());
-  if (const Status launched = options_.executor->launch(spec, *this); !launched) {
-    for (RankState& rank : replica.ranks)
-      rank.exit = Exit{.cause = Exit::Cause::never_started, .value = 0, .detail = {}};
-    suspect(replica, replica.leader(), Evidence::Kind::refused, annotate(launched.error(), "executor"));
-  }
+             replica.ranks.size());
+  const Status launched = options_.executor->launch(gang_spec(replica), *this);
+  if (launched) return;
+  for (RankState& rank : replica.ranks)
+    rank.exit = Exit{.cause = Exit::Cause::never_started, .value = 0, .detail = launched.error().message};
+  suspect(replica, replica.leader(), Evidence::Kind::refused,
+          annotate(launched.error(), fmt::format("replica {}: executor", replica.plan->dp)));
 }
 
 void Supervisor::on_pending(const GangId& gang, std::string_view why) {
@@ -312,6 +254,7 @@ void Supervisor::placed(Replica& replica, const std::vector<Placement>& placemen
       if (rank.plan->rank == placement.rank) rank.pid = placement.pid;
   replica.status.launch_seconds = seconds_since(replica.entered);
   apply(replica, ReplicaEvent::placed, "every rank is placed");
+  advance(replica);
 }
 
 void Supervisor::on_exit(const GangId& gang, std::int32_t number, const Exit& exit) {
@@ -331,65 +274,34 @@ void Supervisor::exited(Replica& replica, RankState& rank, const Exit& exit) {
   const bool crashed = exit.cause != Exit::Cause::code;
   suspect(replica, rank, crashed ? Evidence::Kind::crashed : Evidence::Kind::exited,
           {ErrorCode::unavailable,
-           fmt::format("{}{} {} while {}", rank.name, rank.pid > 0 ? fmt::format(", pid {},", rank.pid) : "",
-                       exit_text(exit), to_string(replica.state)),
-           true});
+           fmt::format("{} {} while {}", name_with_pid(rank), exit_text(exit), to_string(replica.state)), true});
 }
 
-void Supervisor::suspect(Replica& replica, const RankState& rank, Evidence::Kind kind, Error error) {
-  if (!replica.alive()) return;
-  log::debug("cluster", "replica {}: {}", replica.plan->dp, error.message);
-  replica.evidence.push_back({kind, rank.plan->rank, std::move(error)});
-  // What cannot be a consequence of anything else need not wait.
-  const bool root = kind == Evidence::Kind::crashed || kind == Evidence::Kind::refused;
-  const Time at = root ? Clock::now() : Clock::now() + evidence_window;
-  replica.decide_at = std::min(replica.decide_at, at);
-}
-
-void Supervisor::go_down(Replica& replica) {
-  replica.decide_at = Time::max();
-  // An exit with a code says less than the failure that the same rank told before it.
-  const auto weight = [&](const Evidence& evidence) {
-    if (evidence.kind != Evidence::Kind::exited) return static_cast<int>(evidence.kind);
-    for (const Evidence& other : replica.evidence)
-      if (other.rank == evidence.rank && other.kind == Evidence::Kind::failure)
-        return static_cast<int>(Evidence::Kind::failure) + 1;
-    return static_cast<int>(evidence.kind);
-  };
-  const Evidence& root = *std::min_element(replica.evidence.begin(), replica.evidence.end(),
-                                           [&](const Evidence& a, const Evidence& b) { return weight(a) < weight(b); });
-  replica.error = root.error;
-  const std::string log_path = options_.run_directory->log_path(root.rank, replica.incarnation);
-  if (const std::string tail = tail_of_file(log_path, log_lines); !tail.empty())
-    replica.error.message += fmt::format("\nlast lines of {}:\n{}", log_path, tail);
-  if (!apply(replica, ReplicaEvent::rank_lost, root.error.message)) return;
-  publish();
-  events_.on_down(replica.plan->dp, replica.incarnation, replica.error);
-  store_host_.retire("group/" + replica.group(""), root.error.message);
-  end_gang(replica, Duration::zero());
-  if (settling_) finish_settlement();
-}
-
-void Supervisor::end_gang(Replica& replica, Duration grace) {
+void Supervisor::end_gang(const Replica& replica, Duration grace) {
   if (!replica.ended()) (void)options_.executor->stop(replica.gang(), grace);  // not_found: its exits are on their way
 }
 
 void Supervisor::stop_all(Duration grace) {
   stopping_ = true;
-  for (Replica& replica : replicas_) {
-    if (replica.ended()) {
-      if (replica.alive()) apply(replica, ReplicaEvent::stop, "stop");
-      continue;
-    }
-    if (replica.state != ReplicaState::down) apply(replica, ReplicaEvent::stop, "stop");
-    for (const RankState& rank : replica.ranks) {
-      wire::Envelope envelope;
-      envelope.mutable_stop()->set_reason("the head stops");
-      envelope.mutable_stop()->set_grace_ms(std::chrono::duration_cast<std::chrono::milliseconds>(grace).count());
-      if (rank.link != 0) (void)bound_->send(rank.link, std::move(envelope));
-    }
-  }
+  if (settling_) end_settlement(fail(ErrorCode::cancelled, "the cluster is stopping"));
+  for (Replica& replica : replicas_)
+    stop_replica(replica, grace);
   kill_at_ = std::min(kill_at_, Deadline::in(grace).at());
+}
+
+void Supervisor::stop_replica(Replica& replica, Duration grace) {
+  const bool served = replica.serves();
+  const bool lived = replica.alive();
+  if (lived) apply(replica, ReplicaEvent::stop, "stop");
+  // What is not in service yet has nothing to end in order, and perhaps no link to hear of it.
+  if (lived && !served) return end_gang(replica, grace);
+  for (const RankState& rank : replica.ranks) {
+    if (rank.link == 0 || rank.exit) continue;
+    wire::Envelope envelope;
+    envelope.mutable_stop()->set_reason("the head stops");
+    envelope.mutable_stop()->set_grace_ms(std::chrono::duration_cast<std::chrono::milliseconds>(grace).count());
+    (void)bound_->send(rank.link, std::move(envelope));
+  }
 }
 
 Replica* Supervisor::find_replica(const GangId& gang) {

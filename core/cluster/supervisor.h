@@ -2,9 +2,11 @@
 //
 // The thread "cluster" owns every member but those marked otherwise. Executor, listener and callers hand it tasks;
 // it runs them in order, then looks at deadlines, then publishes what callers wait for.
+//
+//   supervisor.cpp  callers, the thread, launch and stop      join.cpp    what workers say
+//   watch.cpp       deadlines, evidence, going down           settle.cpp  the counters at the end
 #pragma once
 
-#include <array>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -45,34 +47,55 @@ class Supervisor final : public Cluster, private wire::ListenerHandler, private 
   void on_placed(const GangId& gang, const std::vector<Placement>& placements) override;
   void on_exit(const GangId& gang, std::int32_t rank, const Exit& exit) override;
 
+  // Any thread.
+  void post(std::function<void()> task);
+
   // The thread's own.
   void run();
-  void post(std::function<void()> task);
-  void publish();
-  Time next_deadline() const;
-  void check_deadlines(Time now);
-  void check_replica(Replica& replica, Time now);
+  void publish(bool round_ends);
   void launch(Replica& replica);
+  GangSpec gang_spec(const Replica& replica) const;
   void placed(Replica& replica, const std::vector<Placement>& placements);
   void exited(Replica& replica, RankState& rank, const Exit& exit);
+  void stop_all(Duration grace);
+  void stop_replica(Replica& replica, Duration grace);
+  void end_gang(const Replica& replica, Duration grace);
+  // Moves the replica by the table; an event without meaning in its state is logged. True if it moved.
+  bool apply(Replica& replica, ReplicaEvent event, const std::string& cause);
+  Replica* find_replica(const GangId& gang);
+  std::pair<Replica*, RankState*> find_rank(std::int32_t rank, std::int64_t incarnation);
+
+  // join.cpp
   void message(const wire::Peer& peer, const wire::Envelope& envelope);
+  void failed(Replica& replica, const RankState& rank, const Error& error);
   void hello(Replica& replica, RankState& rank, const wire::Peer& peer, const wire::Hello& hello);
   Status check_hello(const wire::Hello& hello) const;
   wire::Assign assignment(const Replica& replica, const RankState& rank) const;
   void phase(Replica& replica, RankState& rank, const wire::Phase& phase);
+  void ready(Replica& replica, const RankState& rank, const wire::Phase& phase);
+  // On to loading or ready, as soon as all is there: what ranks and executor say comes in any order.
+  void advance(Replica& replica);
   void heartbeat(RankState& rank, const wire::Heartbeat& heartbeat);
-  void settled(Replica& replica, const wire::Settled& settled);
-  void finish_settlement();
   void link_down(const wire::Peer& peer, const Error& why);
-  // Moves the replica by the table; an event without meaning in its state is logged. True if it moved.
-  bool apply(Replica& replica, ReplicaEvent event, const std::string& cause);
-  // Something is wrong with a rank. The root cause may still be on its way (a peer's exit): it is awaited a moment.
+
+  // watch.cpp
+  Time next_deadline() const;
+  void check_deadlines(Time now);
+  void check_replica(Replica& replica, Time now);
+  void check_rank(Replica& replica, RankState& rank, Time now);
+  void state_deadline_passed(Replica& replica);
+  // Something is wrong with a rank. A better explanation may still be on its way (a peer's exit): it is awaited a moment.
   void suspect(Replica& replica, const RankState& rank, Evidence::Kind kind, Error error);
   void go_down(Replica& replica);
-  void stop_all(Duration grace);
-  void end_gang(Replica& replica, Duration grace);
-  Replica* find_replica(const GangId& gang);
-  std::pair<Replica*, RankState*> find_rank(std::int32_t rank, std::int64_t incarnation);
+
+  // settle.cpp
+  void begin_settlement(std::promise<Result<Settlement>> promise, Deadline deadline);
+  void begin_round();
+  void settled(Replica& replica, RankState& rank, const wire::Settled& settled);
+  void end_round();
+  void settlement_lost(const Replica& replica);
+  void end_settlement(Result<Settlement> result);
+  void settlement_deadline_passed();
 
   const ClusterOptions options_;
   ClusterEvents& events_;
@@ -90,17 +113,20 @@ class Supervisor final : public Cluster, private wire::ListenerHandler, private 
 
   struct Settling {
     Settlement result;
+    std::map<std::int32_t, Error> failed;  // dp -> what its leader said went wrong
+    std::string group;
     std::promise<Result<Settlement>> promise;
-    Time deadline;
+    Deadline deadline;
   };
   std::optional<Settling> settling_;
-  int settlements_ = 0;
+  int rounds_ = 0;
 
-  mutable std::mutex mutex_;  // guards tasks_, statuses_, gone_, ended_
+  mutable std::mutex mutex_;  // guards what follows, up to thread_
   std::condition_variable changed_;
   std::deque<std::function<void()>> tasks_;
   std::vector<ReplicaStatus> statuses_;
-  bool gone_ = false;   // every process of every replica has ended
+  std::string left_;    // when stopping: the ranks whose processes have not ended
+  bool gone_ = false;   // every process of every replica has ended, and its end has been told
   bool ended_ = false;  // the thread is to return
   std::thread thread_;
   std::unique_ptr<wire::Listener> listener_;  // last: its thread ends before what it uses
