@@ -334,8 +334,10 @@ void ClusterTest::bring_up() {
   for (const auto& [rank, worker] : workers_) {
     worker->say(wire::PHASE_JOINED);
     worker->say(wire::PHASE_LOADED);
-    if (rank % plan_.tensor == 0) worker->say_ready(config_hash());
+    worker->sync();
   }
+  for (std::int32_t rank = 0; rank < plan_.world_size(); rank += plan_.tensor)
+    workers_[rank]->say_ready(config_hash());
   const Status ready = cluster_->wait_ready(soon());
   ASSERT_TRUE(ready) << ready.error().message;
 }

@@ -87,6 +87,7 @@ TEST_F(Stray, PhasesOutOfPlaceAreDropped) {
     worker->say(wire::PHASE_LOADED);
     worker->say(wire::PHASE_UNKNOWN);
     worker->say(static_cast<wire::PhaseKind>(99));
+    worker->sync();
   }
   workers_[0]->say_ready(config_hash());
   workers_[0]->say_ready("0123");
