@@ -12,7 +12,8 @@ namespace {
 
 constexpr Duration bar_period = std::chrono::milliseconds(200);
 constexpr Duration line_period = std::chrono::seconds(10);
-constexpr int bar_cells = 24;
+constexpr int min_bar_cells = 8;
+constexpr int max_bar_cells = 24;
 constexpr int default_width = 80;
 
 int terminal_width() {
@@ -52,19 +53,23 @@ std::optional<double> seconds_left(const ProgressView& view) {
 }
 
 std::string progress_bar(const ProgressView& view, int width) {
-  const auto cells = view.total > 0 ? static_cast<int>(bar_cells * view.done / view.total) : bar_cells;
-  const std::string counts = fmt::format("{}/{}", view.done, view.total);
-  std::string text = fmt::format("[{:#<{}}{:-<{}}]  {}  {:.0f} tok/s", "", cells, "", bar_cells - cells, counts,
-                                 tokens_per_second(view));
-  const std::string end = "  " + eta_text(view);
   const auto limit = static_cast<std::size_t>(std::max(width, 1));
+  const std::string counts = fmt::format("{}/{}", view.done, view.total);
+  std::string text = fmt::format("  {}  {:.0f} tok/s", counts, tokens_per_second(view));
+  const std::string end = "  " + eta_text(view);
+  const std::size_t taken = std::size_t{min_bar_cells} + 2 + end.size();
+  std::string_view before = "  running/done ";
   for (const auto& [id, replica] : view.replicas) {
-    const std::string more = "  " + replica_text(id, replica);
-    if (text.size() + more.size() + end.size() > limit) break;
+    const std::string more = fmt::format("{}{}: {}/{}", before, id, replica.in_flight, replica.done);
+    if (taken + text.size() + more.size() > limit) break;
     text += more;
+    before = "  ";
   }
-  text += end;
-  return text.size() <= limit ? text : counts.substr(0, limit);
+  if (taken + text.size() > limit) return counts.substr(0, limit);
+  const auto cells =
+      static_cast<int>(std::min<std::size_t>(limit - taken - text.size() + min_bar_cells, max_bar_cells));
+  const auto full = view.total > 0 ? static_cast<int>(cells * view.done / view.total) : cells;
+  return fmt::format("[{:#<{}}{:-<{}}]{}{}", "", full, "", cells - full, text, end);
 }
 
 std::string progress_line(const ProgressView& view) {

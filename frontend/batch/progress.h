@@ -26,8 +26,8 @@ struct ProgressView {
 
 // Seconds until the end if it goes on as it went; nothing while this run has done nothing.
 std::optional<double> seconds_left(const ProgressView& view);
-// "[#######-----]  120/200  1840 tok/s  0: 12 running 60 done  1: 12 running 60 done  ETA 0:04", at most `width` columns: what
-// does not fit is left out from the replicas on.
+// "[#######-----]  120/200  1840 tok/s  running/done 0: 12/60  1: 12/60  ETA 0:04", at most `width` columns: first the bar
+// shrinks, then the last replicas are left out.
 std::string progress_bar(const ProgressView& view, int width);
 // The same in words, without a bar.
 std::string progress_line(const ProgressView& view);

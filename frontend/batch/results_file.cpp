@@ -124,9 +124,10 @@ Status ResultsFile::append(std::string_view line) {
     return {};
   }
   const int code = errno;
-  if (regular_) (void)::ftruncate(file_, size_);  // where even this fails, the next run cuts the torn line off
+  if (!regular_) return cannot_write(path_, code);
+  (void)::ftruncate(file_, size_);  // where even this fails, the next run cuts the torn line off
   Error error = cannot_write(path_, code).value();
-  error.message += "; the results before this stay, and the same command goes on from there";
+  error.message += "; the results so far are in it, and the same command goes on from there";
   return fail(std::move(error));
 }
 

@@ -16,12 +16,13 @@ const ProgressView half{.total = 200,
 
 TEST(Progress, BarShowsDoneRateReplicasAndTimeLeft) {
   EXPECT_EQ(progress_bar(half, 120),
-            "[############------------]  100/200  250 tok/s  0: 3 running 21 done  1: 4 running 19 done  ETA 0:10");
+            "[############------------]  100/200  250 tok/s  running/done 0: 3/21  1: 4/19  ETA 0:10");
 }
 
-TEST(Progress, BarLeavesReplicasOutWhereTheTerminalIsNarrow) {
-  EXPECT_EQ(progress_bar(half, 80), "[############------------]  100/200  250 tok/s  0: 3 running 21 done  ETA 0:10");
-  EXPECT_EQ(progress_bar(half, 60), "[############------------]  100/200  250 tok/s  ETA 0:10");
+TEST(Progress, BarShrinksAndLeavesReplicasOutWhereTheTerminalIsNarrow) {
+  EXPECT_EQ(progress_bar(half, 79), "[########--------]  100/200  250 tok/s  running/done 0: 3/21  1: 4/19  ETA 0:10");
+  EXPECT_EQ(progress_bar(half, 70), "[########--------]  100/200  250 tok/s  running/done 0: 3/21  ETA 0:10");
+  EXPECT_EQ(progress_bar(half, 40), "[####----]  100/200  250 tok/s  ETA 0:10");
   EXPECT_EQ(progress_bar(half, 20), "100/200");
   EXPECT_EQ(progress_bar(half, 3), "100");
 }
