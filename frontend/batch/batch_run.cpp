@@ -200,16 +200,16 @@ class BatchRun::State::Loop {
   }
 
   BatchSummary summarise() {
-    BatchSummary& summary = state_.summary;
-    summary.seconds = seconds_since(start_);
-    summary.replicas = router_.totals().replicas;
-    summary.left = summary.lines - summary.resumed - summary.answered - summary.failed;
-    summary.interrupted = interrupts_ > 0 && summary.left > 0;
-    std::int64_t explained = -summary.failed;
-    for (const auto& [cause, count] : summary.failures)
+    BatchSummary& all = state_.summary;
+    all.seconds = seconds_since(start_);
+    all.replicas = router_.totals().replicas;
+    all.left = all.lines - all.resumed - all.answered - all.failed;
+    all.interrupted = interrupts_ > 0 && all.left > 0;
+    std::int64_t explained = -all.failed;
+    for (const auto& [cause, count] : all.failures)
       explained += count;
-    if (summary.left > explained) summary.failures["not_started"] += summary.left - explained;
-    return summary;
+    if (all.left > explained) all.failures["not_started"] += all.left - explained;
+    return all;
   }
 
   State& state_;
