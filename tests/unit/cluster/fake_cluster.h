@@ -74,17 +74,17 @@ class MockExecutor final : public Executor {
 class FakeWorker final : public wire::DialerHandler {
  public:
   FakeWorker(std::int32_t rank, MockExecutor& executor) : rank_(rank), executor_(executor) {}
-  ~FakeWorker() override { dialer_.reset(); }
+  ~FakeWorker() override { hang_up(); }
 
   Status dial(const std::string& endpoint, const std::string& token, std::int64_t incarnation = 1);
-  Status send(wire::Envelope envelope) { return dialer_->send(std::move(envelope)); }
+  Status send(wire::Envelope envelope);
   void hello(const std::string& build = "build-1", const std::string& sha256 = "abc");
   void say(wire::PhaseKind kind);
   void say_ready(const std::string& config_hash);
   void beat(std::int64_t step, bool busy);
   void fail_with(const Error& error);
   void settled(const wire::Settled& settled);
-  void hang_up() { dialer_.reset(); }
+  void hang_up();
   // Returns once the head has queued all that was said before for its own thread.
   void sync();
 
@@ -93,9 +93,9 @@ class FakeWorker final : public wire::DialerHandler {
   wire::Settle wait_settle(std::size_t number = 1);
   bool heard_stop();
 
-  bool ends_on_stop = true;
-  // Empty: Settle is left to the test.
-  std::function<wire::Settled(const wire::Settle&)> answer;
+  void stay_on_stop();
+  // Until then Settle is left to the test.
+  void answer(std::function<wire::Settled(const wire::Settle&)> answer);
 
  private:
   void on_message(const wire::Envelope& envelope) override;
@@ -103,12 +103,14 @@ class FakeWorker final : public wire::DialerHandler {
 
   const std::int32_t rank_;
   MockExecutor& executor_;
-  std::mutex mutex_;  // guards what was heard
+  std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
   std::optional<wire::Assign> assign_;
   std::vector<wire::Settle> settles_;
   std::optional<Error> down_;
   bool stop_ = false;
+  bool ends_on_stop_ = true;
+  std::function<wire::Settled(const wire::Settle&)> answer_;
   int replies_ = 0;  // of the store
   std::unique_ptr<wire::Dialer> dialer_;
 };

@@ -31,8 +31,8 @@ class Settle : public test::ClusterTest {
 TEST_F(Settle, TheLeadersOpenOneGroupAndTheirSumsAreTold) {
   ASSERT_TRUE(start(2, 2));
   bring_up();
-  workers_[0]->answer = [](const wire::Settle&) { return counted(3, 30, 8, 80); };
-  workers_[2]->answer = [](const wire::Settle&) { return counted(5, 50, 8, 80); };
+  workers_[0]->answer([](const wire::Settle&) { return counted(3, 30, 8, 80); });
+  workers_[2]->answer([](const wire::Settle&) { return counted(5, 50, 8, 80); });
   const auto settled = cluster_->settle(test::soon());
   ASSERT_TRUE(settled) << settled.error().message;
   EXPECT_EQ(settled->requests, 8);
@@ -52,7 +52,7 @@ TEST_F(Settle, TheLeadersOpenOneGroupAndTheirSumsAreTold) {
 TEST_F(Settle, ASecondSettlementIsAnotherGroup) {
   ASSERT_TRUE(start(1, 1));
   bring_up();
-  workers_[0]->answer = [](const wire::Settle&) { return counted(1, 2, 1, 2); };
+  workers_[0]->answer([](const wire::Settle&) { return counted(1, 2, 1, 2); });
   ASSERT_TRUE(cluster_->settle(test::soon()));
   ASSERT_TRUE(cluster_->settle(test::soon()));
   EXPECT_NE(workers_[0]->wait_settle(1).group().id(), workers_[0]->wait_settle(2).group().id());
@@ -63,8 +63,8 @@ TEST_F(Settle, AReplicaThatIsDownIsLeftOutByName) {
   bring_up();
   executor_.exit(1, test::exit_signal(9));
   (void)events_.wait_down(1);
-  workers_[0]->answer = [](const wire::Settle&) { return counted(3, 30, 8, 80); };
-  workers_[2]->answer = [](const wire::Settle&) { return counted(5, 50, 8, 80); };
+  workers_[0]->answer([](const wire::Settle&) { return counted(3, 30, 8, 80); });
+  workers_[2]->answer([](const wire::Settle&) { return counted(5, 50, 8, 80); });
   const auto settled = cluster_->settle(test::soon());
   ASSERT_TRUE(settled) << settled.error().message;
   EXPECT_EQ(settled->members, (std::vector<std::int32_t>{0, 2}));
@@ -124,8 +124,8 @@ TEST_F(Settle, AMemberThatAnsweredAndThenEndedStillCounts) {
 TEST_F(Settle, AGroupThatFailsWithAllMembersAliveIsTold) {
   ASSERT_TRUE(start(2, 1));
   bring_up();
-  workers_[0]->answer = [](const wire::Settle&) { return broken("no route to host"); };
-  workers_[1]->answer = [](const wire::Settle&) { return broken("no route to host"); };
+  workers_[0]->answer([](const wire::Settle&) { return broken("no route to host"); });
+  workers_[1]->answer([](const wire::Settle&) { return broken("no route to host"); });
   const auto settled = cluster_->settle(test::soon());
   ASSERT_FALSE(settled);
   EXPECT_EQ(settled.error().message, "settlement: rank 0 (replica 0, pp 0, tp 0): no route to host");
@@ -134,8 +134,8 @@ TEST_F(Settle, AGroupThatFailsWithAllMembersAliveIsTold) {
 TEST_F(Settle, LeadersThatDisagreeAreTold) {
   ASSERT_TRUE(start(2, 1));
   bring_up();
-  workers_[0]->answer = [](const wire::Settle&) { return counted(3, 30, 8, 80); };
-  workers_[1]->answer = [](const wire::Settle&) { return counted(5, 50, 9, 80); };
+  workers_[0]->answer([](const wire::Settle&) { return counted(3, 30, 8, 80); });
+  workers_[1]->answer([](const wire::Settle&) { return counted(5, 50, 9, 80); });
   const auto settled = cluster_->settle(test::soon());
   ASSERT_FALSE(settled);
   EXPECT_EQ(settled.error().code, ErrorCode::internal);
@@ -144,7 +144,7 @@ TEST_F(Settle, LeadersThatDisagreeAreTold) {
 TEST_F(Settle, ItsDeadlineNamesWhoIsMissing) {
   ASSERT_TRUE(start(2, 1));
   bring_up();
-  workers_[0]->answer = [](const wire::Settle&) { return counted(3, 30, 8, 80); };
+  workers_[0]->answer([](const wire::Settle&) { return counted(3, 30, 8, 80); });
   auto settlement = settle_soon(Deadline::in(std::chrono::seconds(1)));
   (void)workers_[0]->wait_settle();
   const auto settled = settlement.get();
@@ -153,7 +153,7 @@ TEST_F(Settle, ItsDeadlineNamesWhoIsMissing) {
   EXPECT_EQ(settled.error().message, "settlement: no answer from rank 1 (replica 1, pp 0, tp 0)");
   // A late answer counts for nothing, and a new settlement asks again.
   workers_[1]->settled(counted(5, 50, 8, 80));
-  workers_[1]->answer = [](const wire::Settle&) { return counted(5, 50, 8, 80); };
+  workers_[1]->answer([](const wire::Settle&) { return counted(5, 50, 8, 80); });
   const auto again = cluster_->settle(test::soon());
   EXPECT_TRUE(again) << again.error().message;
 }

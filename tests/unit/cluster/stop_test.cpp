@@ -24,7 +24,7 @@ TEST_F(Stop, WorkersInServiceEndInOrder) {
 TEST_F(Stop, WhoDoesNotEndIsKilledAfterTheGrace) {
   ASSERT_TRUE(start(1, 2));
   bring_up();
-  workers_[1]->ends_on_stop = false;
+  workers_[1]->stay_on_stop();
   ASSERT_TRUE(cluster_->stop(std::chrono::milliseconds(100)));
   EXPECT_EQ(executor_.living(), 0u);
   EXPECT_EQ(executor_.stops("replica-0"), (std::vector<Duration>{Duration::zero()}));
@@ -34,7 +34,7 @@ TEST_F(Stop, WhoIsNotInServiceYetIsEndedAtOnce) {
   ASSERT_TRUE(start(1, 2));
   executor_.wait_launched(1);
   dial(0).hello();
-  workers_[0]->ends_on_stop = false;
+  workers_[0]->stay_on_stop();
   ASSERT_TRUE(cluster_->stop(std::chrono::minutes(1)));  // returns long before: the executor's TERM comes first
   EXPECT_EQ(executor_.stops("replica-0").front(), Duration(std::chrono::minutes(1)));
 }
@@ -42,7 +42,7 @@ TEST_F(Stop, WhoIsNotInServiceYetIsEndedAtOnce) {
 TEST_F(Stop, ASecondStopWithAShorterGraceCounts) {
   ASSERT_TRUE(start(1, 1));
   bring_up();
-  workers_[0]->ends_on_stop = false;
+  workers_[0]->stay_on_stop();
   auto first = std::async(std::launch::async, [this] { return cluster_->stop(std::chrono::minutes(5)); });
   ASSERT_TRUE(cluster_->stop(Duration::zero()));
   EXPECT_TRUE(first.get());

@@ -11,7 +11,7 @@ class Stray : public test::ClusterTest {
   void expect_unmoved(std::int32_t rank) {
     for (const auto& [each, worker] : workers_)
       worker->sync();
-    workers_[rank]->answer = [](const wire::Settle&) { return wire::Settled{}; };
+    workers_[rank]->answer([](const wire::Settle&) { return wire::Settled{}; });
     const auto settled = cluster_->settle(test::soon());
     EXPECT_TRUE(settled) << settled.error().message;
     EXPECT_EQ(events_.downs(), 0u);
@@ -105,7 +105,7 @@ TEST_F(Stray, ASettledThatNobodyAskedForIsDropped) {
   *stray.mutable_error() = wire::to_wire(Error{ErrorCode::internal, "stray"});
   workers_[0]->settled(stray);
   workers_[1]->settled(stray);  // a follower
-  workers_[2]->answer = [](const wire::Settle&) { return wire::Settled{}; };
+  workers_[2]->answer([](const wire::Settle&) { return wire::Settled{}; });
   workers_[3]->settled(stray);
   expect_unmoved(0);
 }
