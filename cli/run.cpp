@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/head.h"
+#include "cli/model_identity.h"
 #include "cli/setup_options.h"
 #include "core/telemetry/log.h"
 #include "frontend/batch/batch_run.h"
@@ -67,19 +68,6 @@ struct Timings {
 };
 
 double since(Time then) { return std::chrono::duration<double>(Clock::now() - then).count(); }
-
-// What makes the answers what they are, for the output's sidecar: not where or on how many copies they were made.
-std::string model_identity(const Setup& setup) {
-  const GenerationDefaults& generation = setup.model.generation;
-  const auto number = [](const auto& value) { return value ? fmt::format("{}", *value) : std::string("-"); };
-  const ModelShape& shape = setup.model.shape;
-  return fmt::format("{} {}x{} v{} {} bytes, {}, context {}, max_tokens {}, sampling {}/{}/{}/{}/{}/{}",
-                     shape.architecture, shape.layers, shape.hidden, shape.vocabulary, shape.weight_bytes,
-                     to_string(setup.dtype()), setup.config.model.max_context.value_or(shape.max_context),
-                     setup.config.batch.max_tokens, number(generation.do_sample), number(generation.temperature),
-                     number(generation.top_k), number(generation.top_p), number(generation.min_p),
-                     number(generation.repetition_penalty));
-}
 
 Result<frontend::BatchTools> load_tools(const Setup& setup) {
   frontend::BatchTools tools{.tokenizer = nullptr, .chat = nullptr, .defaults = setup.model.generation};
@@ -194,7 +182,8 @@ int finish(const RunOptions& options, const frontend::BatchSummary& summary,
     return exit_some_failed;
   }
   if (summary.interrupted) return exit_interrupted;
-  return summary.failed > 0 || summary.left > 0 || summary.error ? exit_some_failed : exit_ok;
+  return summary.failed > 0 || summary.resumed_failed > 0 || summary.left > 0 || summary.error ? exit_some_failed
+                                                                                               : exit_ok;
 }
 
 int run_batch(const RunOptions& options) {

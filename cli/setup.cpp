@@ -117,7 +117,7 @@ std::unique_ptr<Setup> make_setup(const SetupOptions& options, int& exit_code) {
   }
 
   const auto built = [&]() -> Status {
-    WEFT_ASSIGN_CONTEXT(model, engine::read_model_config(config.model.path), "model");
+    WEFT_ASSIGN(model, engine::read_model_config(config.model.path));
     setup->model = std::move(model);
     setup->executor_services =
         std::make_unique<PluginHostServices>(HostServicesSpec{.plugin = executor->id(), .metrics = &setup->metrics});

@@ -20,4 +20,4 @@ install(FILES "${CMAKE_BINARY_DIR}/cmake/weft-config.cmake" "${CMAKE_BINARY_DIR}
 
 install(DIRECTORY models/weft-tiny DESTINATION share/weft/models)
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION share/doc/weft)
-install(DIRECTORY docs/ DESTINATION share/doc/weft)
+install(DIRECTORY docs DESTINATION share/doc/weft)

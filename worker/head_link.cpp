@@ -94,6 +94,8 @@ void HeadLink::beat(const Progress& progress) {
     envelope.mutable_heartbeat()->set_phase(phase_);
   }
   envelope.mutable_heartbeat()->set_step(progress.step.load(std::memory_order_relaxed));
+  envelope.mutable_heartbeat()->set_layer(
+      static_cast<std::int32_t>(progress.layers.load(std::memory_order_relaxed) & 0x7fffffff));
   envelope.mutable_heartbeat()->set_busy(progress.busy.load(std::memory_order_relaxed));
   (void)send(std::move(envelope));  // a lost link is told by on_down
 }

@@ -23,6 +23,7 @@ namespace weft::worker {
 // Where the rank is in its work: moved by the loops, read by the heartbeat.
 struct Progress {
   std::atomic<std::int64_t> step{0};
+  std::atomic<std::int64_t> layers{0};  // since the start: moves within a step too
   std::atomic<bool> busy{false};
 };
 

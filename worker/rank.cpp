@@ -137,7 +137,7 @@ Result<std::unique_ptr<Group>> Rank::open_leaders(const wire::GroupInfo& info, D
   return open_group(control_communicator_ ? *control_communicator_ : *communicator_, info, *store_, deadline);
 }
 
-Status Rank::load() {
+Status Rank::load(Progress& progress) {
   WEFT_ASSIGN(model, engine::read_model_config(config_.model.path));
   const DType dtype = config_.model.dtype.value_or(model.shape.dtype);
   WEFT_ASSIGN(runner, engine::ModelRunner::load({.model_directory = config_.model.path,
@@ -152,7 +152,8 @@ Status Rank::load() {
                                                  .pipeline_group = pipeline_.get(),
                                                  .block_size = config_.engine.block_size,
                                                  .max_batch_tokens = config_.engine.max_batch_tokens,
-                                                 .max_requests = config_.engine.max_requests}));
+                                                 .max_requests = config_.engine.max_requests,
+                                                 .layers_done = &progress.layers}));
   runner_ = std::move(runner);
   // More blocks than all running requests can ever fill would only cost memory.
   const std::int64_t blocks_of_request =

@@ -32,7 +32,7 @@ class Rank {
   // Makes device and communicators, and opens the replica's groups.
   static Result<std::unique_ptr<Rank>> open(const FoundPlugins& plugins, wire::Assign assign, StoreClient& store);
   // Loads this rank's shard; agrees with the other ranks on the number of KV blocks and makes the cache.
-  Status load();
+  Status load(Progress& progress);
 
   // A further group of leaders, opened with the control group's communicator.
   Result<std::unique_ptr<Group>> open_leaders(const wire::GroupInfo& info, Deadline deadline);

@@ -103,7 +103,7 @@ Status work(const Environment& environment, HeadLink& head, const FoundPlugins& 
   head.phase(phase(wire::PHASE_JOINED, environment, started));
 
   const Time loading = Clock::now();
-  WEFT_TRY(rank->load());
+  WEFT_TRY(rank->load(progress));
   wire::Phase loaded = phase(wire::PHASE_LOADED, environment, loading);
   loaded.set_weights_hash(rank->weights_hash());
   loaded.set_weight_bytes(rank->runner().memory().weights);

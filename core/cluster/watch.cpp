@@ -60,8 +60,8 @@ std::string exit_text(const Exit& exit) {
     case Exit::Cause::code: return fmt::format("exited with code {}{}", exit.value, detail);
     case Exit::Cause::signal: {
       const char* name = sigabbrev_np(exit.value);
-      return fmt::format("was killed by signal {}{}{}", exit.value,
-                         name == nullptr ? std::string() : fmt::format(" (SIG{})", name), detail);
+      const bool named = name != nullptr && detail.find(name) == std::string::npos;  // executors may have named it
+      return fmt::format("was killed by signal {}{}{}", exit.value, named ? fmt::format(" (SIG{})", name) : "", detail);
     }
     case Exit::Cause::node_lost: return "went with its node" + detail;
     case Exit::Cause::never_started: return "could not be started" + detail;

@@ -31,6 +31,7 @@ Status Forward::layers() {
     WEFT_TRY(attention(layer, spec, static_cast<std::int32_t>(i)));
     WEFT_TRY(norm_into(*layer.mlp_norm, normed_));
     WEFT_TRY(mlp(layer));
+    if (at_.layers_done != nullptr) at_.layers_done->fetch_add(1, std::memory_order_relaxed);
   }
   // The last stage's final norm adds the last branch; another stage hands on the sum, and its norm is not
   // used.

@@ -3,6 +3,8 @@
 // meet.
 #pragma once
 
+#include <atomic>
+
 #include "engine/model/rank_weights.h"
 #include "engine/model/timed_group.h"
 #include "engine/model/workspace.h"
@@ -21,6 +23,7 @@ struct ForwardContext {
   KvCache& cache;
   TimedGroup& tensor;
   DType dtype;
+  std::atomic<std::int64_t>* layers_done;  // may be null
 };
 
 class Forward {

@@ -137,7 +137,8 @@ Result<LogitsView> ModelRunner::State::run(const StepPlan& plan) {
                               .blocks = cache->blocks()}));
   if (batch.tokens() == 0) return LogitsView{};
   WEFT_ASSIGN(paged, batch.copy_in(*spec.device, workspace));
-  const ForwardContext pass{*spec.device, config, rank, weights, workspace, *cache, tensor, spec.dtype};
+  const ForwardContext pass{*spec.device, config, rank,       weights,         workspace,
+                            *cache,       tensor, spec.dtype, spec.layers_done};
   Forward forward(pass, paged);
   const TensorView residual = forward.residual();
   const std::int32_t stage = spec.position.pp_rank;

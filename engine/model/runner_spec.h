@@ -1,6 +1,7 @@
 // What a rank is told when it loads its part of a model, and the memory that this takes.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -25,6 +26,8 @@ struct RunnerSpec {
   std::int32_t block_size = 16;     // tokens
   std::int32_t max_batch_tokens = 2048;
   std::int32_t max_requests = 256;  // sequences in a step, at most
+  // Moved after each layer of a pass, so that a watcher can tell slow from stuck; any thread may read it. Null: nobody does.
+  std::atomic<std::int64_t>* layers_done = nullptr;
 };
 
 // Bytes on one rank. KV blocks are counted by KvSpec's definition; a device may pad.

@@ -244,6 +244,7 @@ Result<std::unique_ptr<BatchRun>> BatchRun::open(BatchOptions options, BatchTool
   state->feeder = std::move(feeder);
   state->summary.lines = state->input.requests;
   state->summary.resumed = state->results->done_count();
+  state->summary.resumed_failed = state->results->failed_count();
   if (state->summary.resumed > 0)
     log::info("batch", "{}: {} of {} requests were done by an earlier run", state->options.output,
               state->summary.resumed, state->summary.lines);

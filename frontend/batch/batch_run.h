@@ -44,7 +44,8 @@ struct BatchTools {
 
 struct BatchSummary {
   std::int64_t lines = 0;                        // of the input, blank ones not counted
-  std::int64_t resumed = 0;                      // answered by earlier runs
+  std::int64_t resumed = 0;                      // done by earlier runs
+  std::int64_t resumed_failed = 0;               // of these, with an error
   std::int64_t answered = 0;                     // by this one
   std::int64_t failed = 0;                       // permanent errors, written
   std::int64_t left = 0;                         // not written: another run will do them

@@ -41,7 +41,7 @@ std::string error_line(std::int64_t line, const std::string& custom_id, const Er
   return to_line(line, custom_id, ours ? 500 : 400, error_body(error), std::move(brief));
 }
 
-Result<std::int64_t> line_of_result(std::string_view text) {
+Result<ResultHead> head_of_result(std::string_view text) {
   const auto result = text::parse_json(text);
   if (!result) return fail(ErrorCode::data_loss, result.error().message);
   const auto id = result->is_object() ? result->find("id") : result->end();
@@ -53,7 +53,8 @@ Result<std::int64_t> line_of_result(std::string_view text) {
   const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), line);
   if (name.rfind(id_prefix, 0) != 0 || code != std::errc{} || end != digits.data() + digits.size())
     return fail(ErrorCode::data_loss, "has an 'id' of another form than \"weft-<line>\"");
-  return line;
+  const auto error = result->find("error");
+  return ResultHead{.line = line, .failed = error != result->end() && !error->is_null()};
 }
 
 }  // namespace weft::frontend

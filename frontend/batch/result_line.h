@@ -15,7 +15,11 @@ std::string answer_line(std::int64_t line, const std::string& custom_id, nlohman
 // The same with status 400 (500 for a fault of ours), OpenAI's error object as the body, and "error": {"code", "message"}.
 std::string error_line(std::int64_t line, const std::string& custom_id, const Error& error);
 
-// The input's line number out of a line of the output. data_loss says what is wrong with it.
-Result<std::int64_t> line_of_result(std::string_view text);
+struct ResultHead {
+  std::int64_t line = 0;  // of the input
+  bool failed = false;    // it holds an error
+};
+// Out of a line of the output. data_loss says what is wrong with it.
+Result<ResultHead> head_of_result(std::string_view text);
 
 }  // namespace weft::frontend

@@ -85,13 +85,14 @@ Status ResultsFile::read_results(const InputFile& input) {
     if (!line) break;
     if (!bad) return bad;
     if (!line->terminated) break;
-    const auto number = line_of_result(line->text);
-    if (!number) {
+    const auto head = head_of_result(line->text);
+    if (!head) {
       bad = fail(ErrorCode::data_loss, fmt::format("{}:{}: {}; the file is damaged: choose another output", path_,
-                                                   line->number, number.error().message));
+                                                   line->number, head.error().message));
       continue;
     }
-    WEFT_TRY(note(line->number, *number, input));
+    WEFT_TRY(note(line->number, head->line, input));
+    failed_count_ += head->failed ? 1 : 0;
     whole = line->end;
   }
   return whole < size_ ? cut(whole) : Status{};

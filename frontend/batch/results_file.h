@@ -28,6 +28,7 @@ class ResultsFile {
   // By line of the input: those that have a result already.
   const std::vector<bool>& done() const noexcept { return done_; }
   std::int64_t done_count() const noexcept { return done_count_; }
+  std::int64_t failed_count() const noexcept { return failed_count_; }  // of these, with an error
 
   // `line` ends with its newline. After an error nothing of it is in the file (a device aside).
   Status append(std::string_view line);
@@ -48,6 +49,7 @@ class ResultsFile {
   std::int64_t size_ = 0;  // bytes of whole lines
   std::vector<bool> done_;
   std::int64_t done_count_ = 0;
+  std::int64_t failed_count_ = 0;
 };
 
 }  // namespace weft::frontend

@@ -15,6 +15,7 @@ std::string summary_text(const BatchSummary& summary) {
   if (summary.lines == 0) return "the input has no requests: the output is empty\n";
   std::string text = fmt::format("{} requests: {} answered", summary.lines, summary.answered);
   if (summary.resumed > 0) text += fmt::format(", {} done by earlier runs", summary.resumed);
+  if (summary.resumed_failed > 0) text += fmt::format(" ({} of them failed)", summary.resumed_failed);
   text += fmt::format(", {} failed, {} left\n", summary.failed, summary.left);
   if (summary.answered > 0)
     text += fmt::format("{} prompt tokens, {} generated in {:.2f} s: {:.0f} tok/s, first token after {:.2f} s\n",
@@ -40,11 +41,9 @@ std::string summary_text(const BatchSummary& summary) {
 
 std::string summary_json(const BatchSummary& summary) {
   nlohmann::ordered_json json;
-  json["requests"] = {{"total", summary.lines},
-                      {"answered", summary.answered},
-                      {"resumed", summary.resumed},
-                      {"failed", summary.failed},
-                      {"left", summary.left}};
+  json["requests"] = {{"total", summary.lines},     {"answered", summary.answered},
+                      {"resumed", summary.resumed}, {"resumed_failed", summary.resumed_failed},
+                      {"failed", summary.failed},   {"left", summary.left}};
   json["failures"] = summary.failures;
   json["tokens"] = {{"prompt", summary.prompt_tokens}, {"generated", summary.generated_tokens}};
   json["seconds"] = summary.seconds;

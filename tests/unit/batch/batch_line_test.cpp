@@ -82,7 +82,9 @@ TEST(ResultLine, GoesThereAndBack) {
             R"({"id":"weft-17","custom_id":"a \"quoted\" id","response":{"status_code":200,"request_id":"req-17",)"
             R"("body":{"x":1}},"error":null})"
             "\n");
-  EXPECT_EQ(line_of_result(answer).value(), 17);
+  EXPECT_EQ(head_of_result(answer).value().line, 17);
+  EXPECT_FALSE(head_of_result(answer).value().failed);
+  EXPECT_TRUE(head_of_result(error_line(4, "c", {ErrorCode::invalid_argument, "bad"})).value().failed);
   const auto error = nlohmann::json::parse(error_line(4, "c", {ErrorCode::invalid_argument, "bad \xFF"}));
   EXPECT_EQ(error["response"]["status_code"], 400);
   EXPECT_EQ(error["response"]["body"]["error"]["code"], "invalid_argument");
@@ -94,7 +96,7 @@ TEST(ResultLine, GoesThereAndBack) {
 TEST(ResultLine, RefusesWhatIsNone) {
   for (const char* bad : {"", "{", "[]", "{}", "3", R"({"id": 3})", R"({"id": "weft-"})", R"({"id": "weft-1x"})",
                           R"({"id": "x-1"})", R"({"id": "weft-99999999999999999999"})"})
-    EXPECT_FALSE(line_of_result(bad)) << bad;
+    EXPECT_FALSE(head_of_result(bad)) << bad;
 }
 
 }  // namespace
