@@ -217,9 +217,7 @@ Exit Process::reap() {
   } else {
     exit.cause = Exit::Cause::signal;
     exit.value = info.si_status;
-    const char* name = sigabbrev_np(info.si_status);
-    exit.detail = name != nullptr ? std::string("SIG") + name : std::string();
-    if (info.si_code == CLD_DUMPED) exit.detail += ", core dumped";
+    if (info.si_code == CLD_DUMPED) exit.detail = "core dumped";
   }
   pid_ = -1;
   if (pidfd_ >= 0) close(std::exchange(pidfd_, -1));
