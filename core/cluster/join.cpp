@@ -195,6 +195,8 @@ void Supervisor::ready(Replica& replica, const RankState& rank, const wire::Phas
   replica.weights_hash = phase.weights_hash();
   replica.status.kv_blocks = phase.kv_blocks();
   replica.said_ready = true;
+  if (replicas_.size() > 1 && replica.incarnation == 1)  // its leader has compared them, or would not say so
+    log::debug("cluster", "{}: configuration and weights are those of the other replicas", rank.name);
   advance(replica);
 }
 
