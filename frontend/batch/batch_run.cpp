@@ -21,7 +21,7 @@ constexpr Duration read_slice = std::chrono::milliseconds(5);
 // Where a router says that it has room and then has not, it is about to tell of a lost replica; should it not, we ask again.
 constexpr Duration ask_again = std::chrono::seconds(1);
 // A leader's link to the router may come a moment after the head's word that its replica is ready.
-constexpr Duration attach_patience = std::chrono::seconds(2);
+constexpr Duration attach_patience = std::chrono::seconds(1);
 // For requests to end that were cancelled: a replica needs one step for it.
 constexpr Duration cancel_patience = std::chrono::seconds(10);
 constexpr Duration cancel_at_once_patience = std::chrono::seconds(1);
