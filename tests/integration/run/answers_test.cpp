@@ -1,4 +1,7 @@
 // Right answers from every shape of cluster, and what is written about them.
+#include <algorithm>
+#include <cstdlib>
+
 #include "tests/integration/run/run_test.h"
 
 namespace weft::test {
@@ -131,6 +134,35 @@ TEST_F(Answers, ToPromptsOfEveryKindAndFormAreTheSame) {
   }
 }
 
+// stories15M: a SentencePiece tokenizer, no chat template, six heads.
+TEST_F(Answers, OfASharedStoryModelAreTheGoldenOnes) {
+  const char* named = std::getenv("WEFT_SHARED");
+  const std::string shared = named != nullptr ? named : WEFT_SOURCE_DIR "/../shared";
+  const Json golden = Json::parse(read(shared + "/goldens/stories15M/greedy.json"), nullptr, false);
+  if (golden.is_discarded()) GTEST_SKIP() << "skipped: no shared data";
+  write_config("", shared + "/models/stories15M");
+  std::vector<Json> prompts;
+  constexpr int tokens = 32;
+  for (const Json& each : golden["cases"])
+    prompts.push_back({{"prompt", each["prompt"]},
+                       {"temperature", 0},
+                       {"max_tokens", tokens},
+                       {"ignore_eos", true},
+                       {"return_token_ids", true}});
+  prompts.push_back({{"messages", Json::array({{{"role", "user"}, {"content", "Hi"}}})}});
+  write_requests(prompts);
+  const Ended ended = run({.set = {"parallel.tensor=2", "engine.kv_memory=64MiB"}});
+  EXPECT_EQ(ended.code, 1) << ended.err;
+  const auto found = answers();
+  std::size_t line = 0;
+  for (const Json& each : golden["cases"]) {
+    const Json& ids = ids_of(found.at("line-" + std::to_string(++line)));
+    for (std::size_t i = 0; i < std::min<std::size_t>(tokens, each["ids"].size()); ++i)
+      ASSERT_EQ(ids[i], each["ids"][i]) << each["prompt"] << ", token " << i;
+  }
+  EXPECT_THAT(error_of(found.at("line-" + std::to_string(line + 1))), HasSubstr("chat template"));
+}
+
 TEST_F(Answers, HaveNoTokenIdsUnlessTheyAreAskedFor) {
   Json request = golden_chat(0);
   request.erase("return_token_ids");
@@ -168,12 +200,13 @@ TEST_F(Answers, LeaveALineInTheLogForEachStepOfTheSequence) {
   const Ended ended = run({.set = {"parallel.data=2", "log.level=debug"}});
   ASSERT_EQ(ended.code, 0) << ended.err;
   std::size_t at = 0;
-  for (const std::string& step : std::vector<std::string>{
-           "cluster: bound and published tcp://127.0.0.1:", "launching 1 rank(s)", "every rank is placed",
-           "Hello from pid", "every rank has joined, groups are open", "loading -> ready", "2 replica(s) ready",
-           "distributing 12 requests", "results: 12 answered", "settling over 2 replica(s)",
-           "all-reduced 12 and " + std::to_string(golden_tokens()), "equal to the ledger's", "ready -> stopped",
-           "exited with code 0"}) {
+  for (const std::string& step :
+       std::vector<std::string>{"cluster: bound and published tcp://127.0.0.1:", "launching 1 rank(s)",
+                                "every rank is placed", "Hello from pid", "every rank has joined, groups are open",
+                                "configuration and weights are those of the other replicas", "loading -> ready",
+                                "2 replica(s) ready", "distributing 12 requests", "results: 12 answered",
+                                "settling over 2 replica(s)", "all-reduced 12 and " + std::to_string(golden_tokens()),
+                                "equal to the ledger's", "ready -> stopped", "exited with code 0"}) {
     const std::size_t found = ended.err.find(step, at);
     EXPECT_NE(found, std::string::npos) << step << " is not in, or out of order:\n" << ended.err;
     if (found != std::string::npos) at = found;

@@ -42,6 +42,15 @@ TEST_F(Interrupt, OnceLetsWhatRunsEndAndTheNextRunGoesOn) {
   EXPECT_EQ(answers().size(), 13U);
 }
 
+TEST_F(Interrupt, ByATerminationIsTheSame) {
+  write_long_requests(12, 400);
+  Child child = start({.set = {"engine.max_requests=1", "batch.window=1"}});
+  ASSERT_TRUE(wait_for_results(child, 1)) << child.err();
+  child.signal(SIGTERM);
+  EXPECT_EQ(child.wait(), 130) << child.err();
+  EXPECT_EQ(summary()["failures"], Json({{"not_started", summary()["requests"]["left"]}})) << "what ran has ended";
+}
+
 // The reference device takes half a minute for the second request.
 TEST_F(Interrupt, TwiceStopsAtOnce) {
   write_long_requests(2, 900);
