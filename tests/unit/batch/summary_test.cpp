@@ -45,7 +45,8 @@ TEST(Summary, TextOfNothingIsOneLine) {
 TEST(Summary, JsonHasTheSameFigures) {
   const auto json = nlohmann::json::parse(summary_json(some()));
   EXPECT_EQ(json["requests"],
-            nlohmann::json::parse(R"({"total": 10, "resumed": 2, "answered": 5, "failed": 1, "left": 2})"));
+            nlohmann::json::parse(
+                R"({"total": 10, "resumed": 2, "resumed_failed": 0, "answered": 5, "failed": 1, "left": 2})"));
   EXPECT_EQ(json["failures"]["unavailable"], 2);
   EXPECT_EQ(json["tokens"]["generated"], 100);
   EXPECT_EQ(json["tokens_per_second"], 50.0);
