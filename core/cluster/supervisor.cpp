@@ -86,9 +86,9 @@ Status Supervisor::begin() {
 Status Supervisor::wait_ready(Deadline deadline) {
   std::unique_lock lock(mutex_);
   const auto settled_down = [&] {
-    bool all = true;
+    bool all = told_;
     for (const ReplicaStatus& status : statuses_) {
-      if (status.state == ReplicaState::down || status.state == ReplicaState::stopped) return true;
+      if (status.state == ReplicaState::down || status.state == ReplicaState::stopped) return told_;
       all &= status.state == ReplicaState::ready;
     }
     return all;
@@ -173,6 +173,7 @@ void Supervisor::publish(bool round_ends) {
   const std::lock_guard lock(mutex_);
   statuses_ = std::move(statuses);
   left_ = std::move(left);
+  told_ = round_ends;
   if (round_ends) gone_ = gone;
   changed_.notify_all();
 }

@@ -126,6 +126,7 @@ class Supervisor final : public Cluster, private wire::ListenerHandler, private 
   std::deque<std::function<void()>> tasks_;
   std::vector<ReplicaStatus> statuses_;
   std::string left_;    // when stopping: the ranks whose processes have not ended
+  bool told_ = false;   // no event of what `statuses_` says is still to be told
   bool gone_ = false;   // every process of every replica has ended, and its end has been told
   bool ended_ = false;  // the thread is to return
   std::thread thread_;

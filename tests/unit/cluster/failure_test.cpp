@@ -74,6 +74,13 @@ TEST_F(Failure, ARankThatCouldNotBeStartedIsNamedWithItsReason) {
       << ready.error().message;
 }
 
+TEST_F(Failure, ASignalIsNamedOnceWhereTheExecutorHasNamedIt) {
+  ASSERT_TRUE(start(1, 1));
+  executor_.wait_launched(1);
+  executor_.exit(0, {.cause = Exit::Cause::signal, .value = 9, .detail = "SIGKILL"});
+  EXPECT_TRUE(has(cluster_->wait_ready(test::soon()).error(), "was killed by signal 9 (SIGKILL) while "));
+}
+
 TEST_F(Failure, ItsOwnWordsSayMoreThanItsExitCodeAndBothAreTold) {
   ASSERT_TRUE(start(1, 1));
   say_hello();

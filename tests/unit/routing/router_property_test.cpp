@@ -9,7 +9,7 @@ namespace weft {
 namespace {
 
 constexpr std::int32_t replica_count = 3;
-constexpr std::int32_t capacity = 6;
+constexpr std::int32_t slots = 6;
 
 class History : public test::RouterTest, public testing::WithParamInterface<unsigned> {
  protected:
@@ -29,7 +29,7 @@ class History : public test::RouterTest, public testing::WithParamInterface<unsi
   void start() {
     open();
     for (std::int32_t id = 0; id < replica_count; ++id)
-      replicas_[static_cast<std::size_t>(id)].leader = &leader(id, capacity);
+      replicas_[static_cast<std::size_t>(id)].leader = &leader(id, slots);
   }
 
   void submit_one() {
@@ -70,7 +70,7 @@ class History : public test::RouterTest, public testing::WithParamInterface<unsi
   void bring_back(Replica& replica) {
     if (std::exchange(replica.up, true)) return;
     const std::int64_t next = replica.incarnation + 1;
-    test::FakeLeader* leader = &this->leader(replica.leader->replica_, capacity, next);
+    test::FakeLeader* leader = &this->leader(replica.leader->replica_, slots, next);
     replica = {.incarnation = next, .leader = leader};
   }
 
@@ -146,7 +146,7 @@ TEST_P(History, OneEndEachAndTokensWithoutGapOrRepeat) {
   EXPECT_EQ(totals.finished, totals.submitted);
   for (const auto& [id, row] : totals.replicas) {
     EXPECT_EQ(row.in_flight, 0);
-    EXPECT_EQ(router_->room(id), capacity);
+    EXPECT_EQ(router_->room(id), slots);
     const Replica& replica = replicas_[static_cast<std::size_t>(id)];
     if (replica.incarnation > 1) continue;  // what an incarnation said last may have been lost with it
     EXPECT_EQ(row.requests, replica.requests);
