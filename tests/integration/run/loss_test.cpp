@@ -6,11 +6,11 @@
 namespace weft::test {
 namespace {
 
-constexpr int requests = 16;
-constexpr int tokens = 400;
-
 class Loss : public RunTest {
  protected:
+  static constexpr int requests = 16;
+  static constexpr int tokens = 400;
+
   Loss() {
     std::vector<Json> chats;
     for (int i = 0; i < requests; ++i)
