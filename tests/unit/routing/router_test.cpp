@@ -422,6 +422,7 @@ TEST_F(Routing, AClientMaySubmitTheNextFromItsEvent) {
   for (std::size_t i = 2; i <= 4; ++i)
     leader.say(finish(leader.wait_submit(i).id, {}));
   EXPECT_TRUE(clients_.wait([&] { return router_->totals().finished == 4; }));
+  close();  // before what the events' handler uses goes
 }
 
 }  // namespace
