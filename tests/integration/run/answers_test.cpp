@@ -40,7 +40,8 @@ TEST_F(Answers, ComeFromTwoCopiesOnceEachAndRight) {
   EXPECT_EQ(ended.out, "");
   expect_golden();
   const Json told = summary();
-  EXPECT_EQ(told["requests"], Json({{"total", 12}, {"answered", 12}, {"resumed", 0}, {"failed", 0}, {"left", 0}}));
+  for (const auto& [what, count] : told["requests"].items())
+    EXPECT_EQ(count, what == "total" || what == "answered" ? 12 : 0) << what;
   EXPECT_EQ(told["tokens"]["generated"], golden_tokens());
   EXPECT_TRUE(told["failures"].empty());
   EXPECT_TRUE(told["error"].is_null());

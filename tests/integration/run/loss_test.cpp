@@ -46,7 +46,7 @@ TEST_F(Loss, OfTheOnlyWorkerKeepsTheResultsAndNamesRankPidAndSignal) {
   const pid_t worker = wait_for_worker(child, 0);
   ASSERT_GT(worker, 0) << child.err();
   ASSERT_TRUE(wait_for_results(child, 1)) << child.err();
-  ASSERT_EQ(kill(worker, SIGKILL), 0);
+  ASSERT_EQ(kill(worker, SIGKILL), 0) << child.err();
   EXPECT_EQ(child.wait(), 1) << child.err();
   EXPECT_THAT(child.err(), HasSubstr("error: rank 0 (replica 0, pp 0, tp 0), pid " + std::to_string(worker) +
                                      ", was killed by signal 9 (SIGKILL) while ready"));
@@ -60,7 +60,7 @@ TEST_F(Loss, OfOneReplicaLetsTheOtherFinishWhatItRuns) {
   const pid_t worker = wait_for_worker(child, 1);
   ASSERT_GT(worker, 0) << child.err();
   ASSERT_TRUE(wait_for_results(child, 2)) << child.err();
-  ASSERT_EQ(kill(worker, SIGKILL), 0);
+  ASSERT_EQ(kill(worker, SIGKILL), 0) << child.err();
   EXPECT_EQ(child.wait(), 1) << child.err();
   EXPECT_THAT(child.err(),
               AllOf(HasSubstr("rank 1 (replica 1, pp 0, tp 0), pid " + std::to_string(worker)),
@@ -77,7 +77,7 @@ TEST_F(Loss, OfATensorRankIsToldOfThatRankNotOfItsPeers) {
   const pid_t worker = wait_for_worker(child, 1);
   ASSERT_GT(worker, 0) << child.err();
   ASSERT_TRUE(wait_for_results(child, 1)) << child.err();
-  ASSERT_EQ(kill(worker, SIGKILL), 0);
+  ASSERT_EQ(kill(worker, SIGKILL), 0) << child.err();
   EXPECT_EQ(child.wait(), 1) << child.err();
   EXPECT_THAT(child.err(), HasSubstr("error: rank 1 (replica 0, pp 0, tp 1), pid " + std::to_string(worker) +
                                      ", was killed by signal 9 (SIGKILL)"));
@@ -90,7 +90,7 @@ TEST_F(Loss, OfAWorkerThatHangsIsNoticedWithinItsLease) {
   const pid_t worker = wait_for_worker(child, 0);
   ASSERT_GT(worker, 0) << child.err();
   ASSERT_TRUE(wait_for_results(child, 1)) << child.err();
-  ASSERT_EQ(kill(worker, SIGSTOP), 0);
+  ASSERT_EQ(kill(worker, SIGSTOP), 0) << child.err();
   EXPECT_EQ(child.wait(), 1) << child.err();
   EXPECT_THAT(child.err(), HasSubstr("error: rank 0 (replica 0, pp 0, tp 0)"));
   expect_resumes();
@@ -101,7 +101,7 @@ TEST_F(Loss, OfAFollowerThatHangsIsToldOfThatRankNotOfItsLeader) {
   const pid_t worker = wait_for_worker(child, 1);
   ASSERT_GT(worker, 0) << child.err();
   ASSERT_TRUE(wait_for_results(child, 1)) << child.err();
-  ASSERT_EQ(kill(worker, SIGSTOP), 0);
+  ASSERT_EQ(kill(worker, SIGSTOP), 0) << child.err();
   EXPECT_EQ(child.wait(), 1) << child.err();
   EXPECT_THAT(child.err(), HasSubstr("error: rank 1 (replica 0, pp 0, tp 1)"));
   expect_resumes();
