@@ -58,6 +58,34 @@ class Interrupts {
   std::thread thread_;
 };
 
+// An interrupt while the cluster starts stops it; afterwards the batch alone hears of it.
+class StartingCluster {
+ public:
+  void begin(Cluster& cluster) {
+    const std::lock_guard lock(mutex_);
+    cluster_ = &cluster;
+    if (stopped_) (void)cluster_->stop(Duration::zero());
+  }
+  void stop() {
+    const std::lock_guard lock(mutex_);  // held while it stops: end() waits, so the cluster outlives this
+    if (ended_) return;
+    stopped_ = true;
+    if (cluster_ != nullptr) (void)cluster_->stop(Duration::zero());
+  }
+  // Whether it was stopped.
+  bool end() {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    return stopped_;
+  }
+
+ private:
+  std::mutex mutex_;  // guards what follows
+  Cluster* cluster_ = nullptr;
+  bool stopped_ = false;
+  bool ended_ = false;
+};
+
 struct Timings {
   Time start = Clock::now();
   double plan = 0;
@@ -203,24 +231,20 @@ int run_batch(const RunOptions& options) {
   if (!(*batch)->has_work()) return finish(options, (*batch)->summary());
   timings.plan = since(timings.start);
 
-  std::atomic<bool> stop_start{false};
-  std::atomic<Cluster*> starting{nullptr};
+  StartingCluster starting;
   interrupts.listen([&] {
     (*batch)->interrupt();
-    stop_start.store(true);
-    if (Cluster* cluster = starting.load()) (void)cluster->stop(Duration::zero());
+    starting.stop();
   });
   auto head = Head::start(*setup, **batch, [&](const Error& why) { (*batch)->give_up(why); });
   if (!head) {
     fmt::print(stderr, "the cluster could not start: {}\n", head.error().message);
     return exit_not_started;
   }
-  starting.store(&(*head)->cluster());
-  if (stop_start.load()) (void)(*head)->cluster().stop(Duration::zero());
+  starting.begin((*head)->cluster());
   const Status ready = (*head)->cluster().wait_ready(Deadline::never());
-  starting.store(nullptr);
-  if (!ready) {
-    if (stop_start.load()) return exit_interrupted;
+  if (const bool stopped = starting.end(); !ready) {
+    if (stopped) return exit_interrupted;
     fmt::print(stderr, "the cluster could not start: {}\n", ready.error().message);
     return exit_not_started;
   }

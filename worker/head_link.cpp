@@ -54,6 +54,10 @@ void HeadLink::phase(wire::Phase phase) {
 }
 
 void HeadLink::failure(const Error& error) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(told_failure_, true)) return;
+  }
   wire::Envelope envelope;
   *envelope.mutable_failure()->mutable_error() = wire::to_wire(error);
   (void)send(std::move(envelope));

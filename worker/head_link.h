@@ -34,8 +34,8 @@ class HeadLink final : private wire::DialerHandler {
 
   StoreClient& store() noexcept { return *store_; }
   Status send(wire::Envelope envelope);
-  void phase(wire::Phase phase);  // a send that cannot fail usefully: a lost link is told elsewhere
-  void failure(const Error& error);
+  void phase(wire::Phase phase);     // a send that cannot fail usefully: a lost link is told elsewhere
+  void failure(const Error& error);  // the first one counts
   void start_events(Duration lease, const Progress& progress);
   // `listener` is called for each Stop, Settle and Drain, and once the head is gone (nullopt), on the thread that
   // start_events() starts; what came before is kept for it. After set_listener() returns the former one is not called any
@@ -53,13 +53,14 @@ class HeadLink final : private wire::DialerHandler {
   void hand_over(std::deque<std::optional<wire::Envelope>> events);
 
   std::unique_ptr<store::RemoteStore> store_;
-  std::mutex mutex_;  // guards assign_, events_, has_listener_, down_, ended_, phase_
+  std::mutex mutex_;  // guards assign_, events_, has_listener_, down_, ended_, told_failure_, phase_
   std::condition_variable changed_;
   std::optional<wire::Assign> assign_;
   std::deque<std::optional<wire::Envelope>> events_;  // not handed over yet
   bool has_listener_ = false;
   std::optional<Error> down_;
   bool ended_ = false;
+  bool told_failure_ = false;
   wire::PhaseKind phase_ = wire::PHASE_UNKNOWN;
   std::mutex listener_mutex_;  // guards listener_ while it is called; never taken under mutex_
   std::function<void(std::optional<wire::Envelope>)> listener_;

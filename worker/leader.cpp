@@ -90,8 +90,9 @@ Status Leader::attach() {
                                                     .vocabulary = rank_.runner().config().shape.vocabulary,
                                                     .end_ids = rank_.runner().config().end_ids}));
   scheduler_.emplace(std::move(scheduler));
+  // The head's own router has epoch 1 and is published while workers start; others may be there beside it.
+  WEFT_TRY_CONTEXT(head_.store().wait({"router/1"}, deadline), "waiting for the head's router");
   WEFT_ASSIGN(routers, head_.store().list("router/", deadline));
-  if (routers.empty()) return fail(ErrorCode::failed_precondition, "no router is published in the store");
   for (const std::string& key : routers) {
     WEFT_ASSIGN(endpoint, head_.store().get(key, deadline));
     auto link = std::make_unique<RouterLink>();

@@ -102,15 +102,20 @@ Status work(const Environment& environment, HeadLink& head, const FoundPlugins& 
   head.start_events(rank->config().timeouts.lease, progress);
   head.phase(phase(wire::PHASE_JOINED, environment, started));
 
-  const Time loading = Clock::now();
-  WEFT_TRY(rank->load(progress));
-  wire::Phase loaded = phase(wire::PHASE_LOADED, environment, loading);
-  loaded.set_weights_hash(rank->weights_hash());
-  loaded.set_weight_bytes(rank->runner().memory().weights);
-  head.phase(std::move(loaded));
-
-  WEFT_TRY(rank->leads() ? lead(*rank, head, environment, progress, loading)
-                         : follow_until_stopped(*rank, head, progress));
+  const Status ended = [&]() -> Status {
+    const Time loading = Clock::now();
+    WEFT_TRY(rank->load(progress));
+    wire::Phase loaded = phase(wire::PHASE_LOADED, environment, loading);
+    loaded.set_weights_hash(rank->weights_hash());
+    loaded.set_weight_bytes(rank->runner().memory().weights);
+    head.phase(std::move(loaded));
+    return rank->leads() ? lead(*rank, head, environment, progress, loading)
+                         : follow_until_stopped(*rank, head, progress);
+  }();
+  if (!ended) {
+    head.failure(ended.error());  // before the rank's groups break and its peers tell of that
+    return ended;
+  }
   (void)rank->close_groups(Deadline::in(std::chrono::seconds(1)));  // an aborted group has nothing more to say
   head.phase(phase(wire::PHASE_STOPPED, environment, started));
   return {};

@@ -74,7 +74,7 @@ class HeadTest : public ::testing::TestWithParam<Shape> {
     const std::string file =
         directory_.write("weft.toml", "[model]\npath = \"" WEFT_SOURCE_DIR "/models/weft-tiny\"\ndtype = \"f32\"\n");
     for (const std::string& fixed : {"cluster.run_dir=" + directory_.file("run"), std::string("engine.kv_memory=16MiB"),
-                                     std::string("log.level=debug")})
+                                     std::string("log.level=debug"), std::string("timeouts.lease=60s")})
       overrides.push_back(fixed);
     int code = 0;
     auto made = make_setup(
