@@ -134,6 +134,10 @@ Result<std::unique_ptr<frontend::BatchRun>> open_batch(const RunOptions& options
 
 // The leaders' own counters against the ledger's: what was delivered is what was recorded.
 Status settle(Head& head, const Config& config) {
+  if (const LedgerTotals now = head.router().totals(); now.finished < now.submitted) {
+    log::debug("run", "not settled: {} requests still ran when the run was given up", now.submitted - now.finished);
+    return {};
+  }
   WEFT_ASSIGN(settlement, head.cluster().settle(Deadline::in(config.timeouts.collective)));
   const LedgerTotals totals = head.router().totals();
   std::int64_t requests = 0;

@@ -205,6 +205,7 @@ class BatchRun::State::Loop {
     all.replicas = router_.totals().replicas;
     all.left = all.lines - all.resumed - all.answered - all.failed;
     all.interrupted = interrupts_ > 0 && all.left > 0;
+    if (!in_flight_.empty()) all.failures["cancelled"] += static_cast<std::int64_t>(in_flight_.ids().size());
     std::int64_t explained = -all.failed;
     for (const auto& [cause, count] : all.failures)
       explained += count;
