@@ -55,9 +55,10 @@ TEST_F(Answers, ComeFromTwoCopiesOnceEachAndRight) {
 TEST_F(Answers, OfASharedQueueAreSpreadOverTheCopies) {
   write_requests(golden_chats());
   ASSERT_EQ(run({.set = {"parallel.data=2"}}).code, 0);
-  ASSERT_EQ(summary()["replicas"].size(), 2U);
-  for (const Json& replica : summary()["replicas"])
-    EXPECT_GE(replica["requests"], 3) << summary()["replicas"];
+  const Json replicas = summary()["replicas"];
+  ASSERT_EQ(replicas.size(), 2U);
+  for (const Json& replica : replicas)
+    EXPECT_GE(replica["requests"], 3) << replicas;
 }
 
 TEST_F(Answers, AreTheSameWithTwoTensorRanks) {

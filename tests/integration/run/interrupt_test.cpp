@@ -26,7 +26,7 @@ class Interrupt : public RunTest {
 };
 
 TEST_F(Interrupt, OnceLetsWhatRunsEndAndTheNextRunGoesOn) {
-  write_long_requests(12, 400);
+  write_long_requests(12, sanitized ? 60 : 400);
   Child child = start_and_interrupt({});
   EXPECT_EQ(child.wait(), 130) << child.err();
   EXPECT_THAT(child.err(), AllOf(HasSubstr("interrupted: 1 requests may end"),
@@ -43,7 +43,7 @@ TEST_F(Interrupt, OnceLetsWhatRunsEndAndTheNextRunGoesOn) {
 }
 
 TEST_F(Interrupt, ByATerminationIsTheSame) {
-  write_long_requests(12, 400);
+  write_long_requests(12, sanitized ? 60 : 400);
   Child child = start({.set = {"engine.max_requests=1", "batch.window=1"}});
   ASSERT_TRUE(wait_for_results(child, 1)) << child.err();
   child.signal(SIGTERM);
@@ -53,7 +53,7 @@ TEST_F(Interrupt, ByATerminationIsTheSame) {
 
 // The reference device takes half a minute for the second request.
 TEST_F(Interrupt, TwiceStopsAtOnce) {
-  write_long_requests(2, 900);
+  write_long_requests(2, sanitized ? 100 : 900);
   Child child = start_and_interrupt({"device.plugin=reference", "timeouts.drain=10m"});
   ASSERT_TRUE(child.wait_for("interrupt again to stop at once")) << child.err();
   const Time second = Clock::now();
@@ -69,7 +69,7 @@ TEST_F(Interrupt, TwiceStopsAtOnce) {
 }
 
 TEST_F(Interrupt, EndsWhatRunsWhenTheTimeToDrainIsOver) {
-  write_long_requests(2, 900);
+  write_long_requests(2, sanitized ? 100 : 900);
   Child child = start_and_interrupt({"device.plugin=reference", "timeouts.drain=100ms"});
   EXPECT_EQ(child.wait(), 130) << child.err();
   EXPECT_THAT(child.err(), Not(HasSubstr("error"))) << child.err();

@@ -8,8 +8,9 @@ namespace {
 
 class Loss : public RunTest {
  protected:
-  static constexpr int requests = 16;
-  static constexpr int tokens = 400;
+  static constexpr int requests = sanitized ? 6 : 16;
+  static constexpr int tokens = sanitized ? 60 : 400;
+  static constexpr const char* short_lease = sanitized ? "timeouts.lease=8s" : "timeouts.lease=2s";
 
   Loss() {
     std::vector<Json> chats;
@@ -86,7 +87,7 @@ TEST_F(Loss, OfATensorRankIsToldOfThatRankNotOfItsPeers) {
 
 // Its link or its lease, whichever the head misses first.
 TEST_F(Loss, OfAWorkerThatHangsIsNoticedWithinItsLease) {
-  Child child = start_slowly({"timeouts.lease=2s"});
+  Child child = start_slowly({short_lease});
   const pid_t worker = wait_for_worker(child, 0);
   ASSERT_GT(worker, 0) << child.err();
   ASSERT_TRUE(wait_for_results(child, 1)) << child.err();
@@ -97,7 +98,7 @@ TEST_F(Loss, OfAWorkerThatHangsIsNoticedWithinItsLease) {
 }
 
 TEST_F(Loss, OfAFollowerThatHangsIsToldOfThatRankNotOfItsLeader) {
-  Child child = start_slowly({"parallel.tensor=2", "timeouts.lease=2s"});
+  Child child = start_slowly({"parallel.tensor=2", short_lease});
   const pid_t worker = wait_for_worker(child, 1);
   ASSERT_GT(worker, 0) << child.err();
   ASSERT_TRUE(wait_for_results(child, 1)) << child.err();

@@ -23,6 +23,13 @@ using ::testing::Not;
 constexpr const char* model_directory = WEFT_SOURCE_DIR "/models/weft-tiny";
 constexpr const char* weft_program = WEFT_BUILD_DIR "/bin/weft";
 
+// Sanitizers make arithmetic some thirty times slower: their runs have less of it.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool sanitized = true;
+#else
+constexpr bool sanitized = false;
+#endif
+
 // What `weft run` is given; paths are relative to the test's directory unless they start with '/'.
 struct RunArguments {
   std::vector<std::string> set;  // --set, after those of every test
