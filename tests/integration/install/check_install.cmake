@@ -2,7 +2,7 @@
 # Installs the build into an empty prefix, moves it, and uses it from there as a stranger would: a plugin is built
 # against the package with each compiler, and the installed `weft` runs and finds its plugins.
 function(run)
-  execute_process(COMMAND ${ARGN} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  execute_process(COMMAND ${ARGN} WORKING_DIRECTORY "${WORK_DIR}" RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
   if(NOT status EQUAL 0)
     string(REPLACE ";" " " command "${ARGN}")
     message(FATAL_ERROR "'${command}' failed (${status}):\n${output}")
@@ -42,7 +42,7 @@ if(EXISTS "${BUILD_DIR}/bin/weft")
   if(NOT plugins)
     message(FATAL_ERROR "no plugin was installed")
   endif()
-  run("${CMAKE_COMMAND}" -E env --unset=WEFT_PLUGIN_PATH --chdir "${WORK_DIR}" "${prefix}/bin/weft" plugins list)
+  run("${CMAKE_COMMAND}" -E env --unset=WEFT_PLUGIN_PATH "${prefix}/bin/weft" plugins list)
   foreach(plugin ${plugins})
     string(REGEX REPLACE "^libweft-([a-z_]+)-(.*)\\.so$" "\\2" name "${plugin}")
     if(NOT run_output MATCHES "${name}")
