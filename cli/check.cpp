@@ -7,6 +7,8 @@
 #include "cli/setup_options.h"
 #include "core/plugin/units.h"
 #include "engine/model/runner_spec.h"
+#include "text/chat/chat_template.h"
+#include "text/tokenizer/tokenizer.h"
 
 namespace weft::cli {
 namespace {
@@ -40,6 +42,11 @@ bool check_memory(const Setup& setup) {
         fmt::print(stderr, "rank {}: {}\n", rank.rank, estimate.error().message);
         return false;
       }
+      if (rank.kv_memory < estimate->kv_block) {
+        fmt::print(stderr, "rank {}: engine.kv_memory gives it {} bytes, a block of {} tokens takes {}; give it more\n",
+                   rank.rank, rank.kv_memory, config.engine.block_size, estimate->kv_block);
+        return false;
+      }
       const Bytes sum = estimate->weights + rank.kv_memory + estimate->workspace;
       needed[rank.node] += sum;
       fmt::print("{:>5}  {:<20} {:>14} {:>14} {:>14} {:>14}\n", rank.rank, rank.node, mebibytes(estimate->weights),
@@ -56,6 +63,25 @@ bool check_memory(const Setup& setup) {
                node.name, mebibytes(wanted), mebibytes(node.memory));
   }
   return fits;
+}
+
+// Tokenizer and chat template: damaged ones are errors, missing ones limit what prompts may be.
+bool check_text(const Setup& setup) {
+  const Config::Model& model = setup.config.model;
+  const auto tokenizer = text::Tokenizer::load(model.path);
+  if (!tokenizer && tokenizer.error().code != ErrorCode::not_found) {
+    fmt::print(stderr, "{}\n", tokenizer.error().message);
+    return false;
+  }
+  if (!tokenizer) fmt::print(stderr, "warning: the model has no tokenizer: prompts must be token ids\n");
+  const auto chat = text::load_chat_format(
+      model.path, model.chat_template.empty() ? std::nullopt : std::optional(model.chat_template));
+  if (!chat) {
+    fmt::print(stderr, "{}\n", chat.error().message);
+    return false;
+  }
+  if (!*chat) fmt::print(stderr, "warning: the model has no chat template: there can be no chats\n");
+  return true;
 }
 
 int run_check(const CheckOptions& options) {
@@ -75,7 +101,7 @@ int run_check(const CheckOptions& options) {
     fmt::print("plugin {} {}: {}\n", plugin->id(), plugin->info.version, plugin->info.file);
   for (const std::string& warning : setup->plan.warnings)
     fmt::print(stderr, "warning: {}\n", warning);
-  if (!check_memory(*setup)) return exit_usage;
+  if (!check_memory(*setup) || !check_text(*setup)) return exit_usage;
   fmt::print("ok: configuration {}\n", hash_config(setup->config));
   return exit_ok;
 }

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -21,6 +22,7 @@ namespace weft::cli {
 namespace {
 
 constexpr Duration stop_grace = std::chrono::seconds(2);
+constexpr Duration waiting_interval = std::chrono::seconds(5);
 
 struct RunOptions {
   SetupOptions setup;
@@ -218,6 +220,24 @@ int finish(const RunOptions& options, const frontend::BatchSummary& summary,
                                                                                                : exit_ok;
 }
 
+// The states' own deadlines end it; until then it says every few seconds what is waited for.
+Status wait_until_ready(Cluster& cluster) {
+  for (;;) {
+    Status ready = cluster.wait_ready(Deadline::in(waiting_interval));
+    const auto replicas = cluster.replicas();
+    const bool lost = std::any_of(replicas.begin(), replicas.end(), [](const ReplicaStatus& replica) {
+      return replica.state == ReplicaState::down || replica.state == ReplicaState::stopped;
+    });
+    if (ready || ready.error().code != ErrorCode::deadline_exceeded) return ready;
+    if (lost) continue;  // its own error comes at once
+    std::string states;
+    for (const ReplicaStatus& replica : replicas)
+      if (replica.state != ReplicaState::ready)
+        states += fmt::format("{}replica {} is {}", states.empty() ? "" : ", ", replica.dp, to_string(replica.state));
+    log::info("run", "waiting: {}", states);
+  }
+}
+
 int run_batch(const RunOptions& options) {
   Timings timings;
   Interrupts interrupts;
@@ -227,6 +247,11 @@ int run_batch(const RunOptions& options) {
   const Config& config = setup->config;
   for (const std::string& warning : setup->plan.warnings)
     log::warn("plan", "{}", warning);
+  // Noticed now and not after the last answer.
+  if (!options.summary.empty() && !std::ofstream(options.summary, std::ios::app)) {
+    fmt::print(stderr, "--summary {}: cannot be written\n", options.summary);
+    return exit_usage;
+  }
   auto batch = open_batch(options, *setup);
   if (!batch) {
     fmt::print(stderr, "{}\n", batch.error().message);
@@ -246,9 +271,12 @@ int run_batch(const RunOptions& options) {
     return exit_not_started;
   }
   starting.begin((*head)->cluster());
-  const Status ready = (*head)->cluster().wait_ready(Deadline::never());
+  const Status ready = wait_until_ready((*head)->cluster());
   if (const bool stopped = starting.end(); !ready) {
-    if (stopped) return exit_interrupted;
+    if (stopped) {
+      fmt::print(stderr, "interrupted while starting: nothing was done; the same command starts again\n");
+      return exit_interrupted;
+    }
     fmt::print(stderr, "the cluster could not start: {}\n", ready.error().message);
     return exit_not_started;
   }

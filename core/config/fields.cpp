@@ -1,4 +1,7 @@
+#include <arpa/inet.h>
 #include <fmt/format.h>
+
+#include <charconv>
 
 #include <limits>
 
@@ -208,6 +211,36 @@ Status read_rejoin(Config& config, const toml::node& node) {
   return {};
 }
 
+// ZeroMQ binds to addresses, not to names.
+Status read_listen(Config& config, const toml::node& node) {
+  constexpr std::string_view what = "ADDRESS:PORT, an IPv4 address and a port from 0 to 65535, as in \"127.0.0.1:0\"";
+  const auto* value = node.as_string();
+  if (value == nullptr) return expected(node, what);
+  const std::string& text = value->get();
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string::npos) return expected(node, what);
+  in_addr address{};
+  int port = -1;
+  const char* const end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data() + colon + 1, end, port);
+  if (inet_pton(AF_INET, text.substr(0, colon).c_str(), &address) != 1 || parsed.ec != std::errc() ||
+      parsed.ptr != end || port < 0 || port > 65535)
+    return expected(node, what);
+  config.cluster.listen = text;
+  return {};
+}
+
+// The links cannot tell a silence shorter than this from a busy machine.
+Status read_lease(Config& config, const toml::node& node) {
+  constexpr std::string_view what = "a duration from \"100ms\" to \"1h\"";
+  const auto* value = node.as_string();
+  if (value == nullptr) return expected(node, what);
+  WEFT_ASSIGN(parsed, parse_duration(value->get()));
+  if (parsed < std::chrono::milliseconds(100) || parsed > std::chrono::hours(1)) return expected(node, what);
+  config.timeouts.lease = parsed;
+  return {};
+}
+
 Status read_path(Config& config, const toml::node& node) {
   const auto* value = node.as_string();
   if (value == nullptr || value->get().empty()) return expected(node, "the path of a model directory");
@@ -297,9 +330,8 @@ std::vector<Field> batch_and_cluster_fields() {
       text(
           "cluster", "run_dir", "Where endpoint, token, lock and logs lie; default: under the user's state directory.",
           [](Config & c) -> auto& { return c.cluster.run_dir; }),
-      text(
-          "cluster", "listen", "Address and port of the head; port 0: any.",
-          [](Config & c) -> auto& { return c.cluster.listen; }),
+      {"cluster", "listen", "string", "ADDRESS:PORT", "Address and port of the head; port 0: any.", read_listen,
+       [](const Config& c) { return toml_string(c.cluster.listen); }},
       text(
           "cluster", "advertise", "Address that workers are told, where it is not `listen`'s.",
           [](Config & c) -> auto& { return c.cluster.advertise; }),
@@ -323,9 +355,8 @@ std::vector<Field> timeout_and_log_fields() {
       duration(
           "timeouts", "stall", false, "Work is queued and no progress is made: the replica hangs.",
           [](Config & c) -> auto& { return c.timeouts.stall; }),
-      duration(
-          "timeouts", "lease", false, "Silence of a worker, or of the head, until it is taken for dead.",
-          [](Config & c) -> auto& { return c.timeouts.lease; }),
+      {"timeouts", "lease", "duration", "100ms..1h", "Silence of a worker, or of the head, until it is taken for dead.",
+       read_lease, [](const Config& c) { return toml_string(format_duration(c.timeouts.lease)); }},
       duration(
           "timeouts", "drain", true, "From a first interrupt until running requests are given up.",
           [](Config & c) -> auto& { return c.timeouts.drain; }),

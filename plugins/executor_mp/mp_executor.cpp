@@ -139,7 +139,8 @@ void MpExecutor::do_launch(Command command) {
   gang->sink = command.sink;
   // Start all, then ask all: the execs run side by side.
   std::string failure;
-  for (const RankSpec& spec : command.spec.ranks) {
+  for (RankSpec& spec : command.spec.ranks) {
+    if (!options_.bind) spec.cpus.clear();
     Result<Process> process = Process::start(spec, command.spec.die_with_head);
     if (!process) {
       failure = "rank " + std::to_string(spec.rank) + ": " + process.error().message;

@@ -22,6 +22,7 @@ namespace weft::mp {
 
 struct MpOptions {
   std::vector<int> cpus;  // that ranks may use; empty: those that this process may use
+  bool bind = true;       // give each rank the CPU affinity that its spec asks for
   std::string node_name;  // empty: the host's name
 };
 
