@@ -228,8 +228,8 @@ Status wait_until_ready(Cluster& cluster) {
     const bool lost = std::any_of(replicas.begin(), replicas.end(), [](const ReplicaStatus& replica) {
       return replica.state == ReplicaState::down || replica.state == ReplicaState::stopped;
     });
+    if (lost) return cluster.wait_ready(Deadline::never());  // comes at once, with the replica's own error
     if (ready || ready.error().code != ErrorCode::deadline_exceeded) return ready;
-    if (lost) continue;  // its own error comes at once
     std::string states;
     for (const ReplicaStatus& replica : replicas)
       if (replica.state != ReplicaState::ready)
