@@ -59,7 +59,7 @@ class Run:
         if self.process.wait(timeout=600) != 0:
             sys.exit(f"weft run failed:\n{self.log.read_text()}")
         summary = json.loads(self.summary.read_text())
-        summary["tokens_per_second"] = summary["generated_tokens"] / summary["seconds"]
+        assert summary["requests"]["left"] == 0 and summary["requests"]["failed"] == 0, summary
         return summary
 
 
@@ -80,7 +80,7 @@ def measure(weft, model, runs, requests, directory):
     starts = []
 
     def start(name, data, cpus):
-        return Run(weft, model, prompts, directory, name, {**base, "parallel.data": data, "executor.config.cpus": cpus})
+        return Run(weft, model, prompts, directory, name, {**base, "parallel.data": data, "executor.config.cpus": f'"{cpus}"'})
 
     for _ in range(runs):
         rates["one"].append(start("one", 1, cores[0]).result()["tokens_per_second"])
@@ -96,9 +96,9 @@ def measure(weft, model, runs, requests, directory):
     two, control = (statistics.median(b / a for a, b in zip(rates["one"], rates[name])) for name in ("two", "control"))
     print(f"  data = 2 over data = 1: {two:.2f}x; two independent runs at once: {control:.2f}x; ratio of the two {two / control:.3f}")
 
-    one = Run(weft, model, prompts, directory, "tensor1", {**base, "executor.config.cpus": both})
+    one = Run(weft, model, prompts, directory, "tensor1", {**base, "executor.config.cpus": f'"{both}"'})
     one.result()
-    split = Run(weft, model, prompts, directory, "tensor2", {**base, "executor.config.cpus": both, "parallel.tensor": 2})
+    split = Run(weft, model, prompts, directory, "tensor2", {**base, "executor.config.cpus": f'"{both}"', "parallel.tensor": 2})
     tensor = split.result()
     equal = token_ids(one.results) == token_ids(split.results)
     engine = tensor["engines"]["0"]
