@@ -6,7 +6,8 @@
 For each model, interleaved A B C A B C ...:
   one      data = 1, one thread
   two      data = 2, one thread each
-  control  two independent data = 1 runs at the same time, each on a core of its own: what the machine can give
+  control  two independent data = 1 runs at the same time, each on a core of its own and with half of the requests, so that
+           each does a copy's work and pays its first step once: what the machine can give
 then tensor = 2 beside tensor = 1: the tokens must be equal, and the share of a step that collectives take is printed.
 Generated tokens a second are those of the summary: from ready to the last answer, start-up not counted.
 """
@@ -72,22 +73,23 @@ def measure(weft, model, runs, requests, directory):
     cores = sorted(os.sched_getaffinity(0))[:2]
     if len(cores) < 2:
         sys.exit("this benchmark needs two cores")
-    prompts = directory / "prompts.jsonl"
+    prompts, half = directory / "prompts.jsonl", directory / "half.jsonl"
     prompts_for(model, prompts, requests)
+    prompts_for(model, half, requests // 2)
     base = {"parallel.threads": 1, "engine.max_requests": 16, "engine.kv_memory": "128MiB", "model.dtype": "f32"}
     both = f"{cores[0]},{cores[1]}"
     rates = {"one": [], "two": [], "control": []}
     starts = []
 
-    def start(name, data, cpus):
-        return Run(weft, model, prompts, directory, name, {**base, "parallel.data": data, "executor.config.cpus": f'"{cpus}"'})
+    def start(name, data, cpus, work=prompts):
+        return Run(weft, model, work, directory, name, {**base, "parallel.data": data, "executor.config.cpus": f'"{cpus}"'})
 
     for _ in range(runs):
         rates["one"].append(start("one", 1, cores[0]).result()["tokens_per_second"])
         two = start("two", 2, both).result()
         rates["two"].append(two["tokens_per_second"])
         starts.append(two["start"])
-        pair = [start("left", 1, cores[0]), start("right", 1, cores[1])]
+        pair = [start("left", 1, cores[0], half), start("right", 1, cores[1], half)]
         rates["control"].append(sum(each.result()["tokens_per_second"] for each in pair))
     middle = {name: statistics.median(values) for name, values in rates.items()}
     print(f"\n{model.name}: {requests} requests of 96 tokens, f32, medians of {runs} interleaved runs")
@@ -117,7 +119,7 @@ def main():
     parser.add_argument("--weft", default=ROOT / "build/release/bin/weft", type=pathlib.Path)
     parser.add_argument("--model", action="append", type=pathlib.Path)
     parser.add_argument("--runs", default=5, type=int)
-    parser.add_argument("--requests", default=64, type=int)
+    parser.add_argument("--requests", default=256, type=int)
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     shared = pathlib.Path(os.environ.get("WEFT_SHARED", ROOT.parent / "shared"))
