@@ -1,0 +1,57 @@
+// A profile says what is different about the place a plugin is proven in. Data only; there are no hooks of code.
+//
+//   [plugin]
+//   kind = "executor"                       # only checked
+//   [config]                                # the plugin's options, as in weft.toml's [executor.config]
+//   command = ["ip", "netns", "exec", "{node}"]
+//   [fixtures]                              # words that cases ask for: needs = "fixture:nodes"
+//   nodes = ["left", "right"]
+//   [limits]                                # figures that cases use instead of their own
+//   time_scale = 2.0                        # every case's deadline, and every bound on time, times this
+//   ranks = 16
+//   [setup]
+//   command = ["./make-namespaces", "up"]   # once before the first case; its failure ends the run
+//   [teardown]
+//   command = ["./make-namespaces", "down"] # once at the end, whatever happened
+//   [[waiver]]
+//   case = "EX-12"
+//   reason = "no cgroups in this container"
+//   link = "https://..."
+//   expires = 2027-01-31                    # from that day on the waiver counts no more
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "weft/status.h"
+
+namespace weft::conformance {
+
+struct Waiver {
+  std::string case_id;
+  std::string reason;
+  std::string link;
+  std::string expires;  // "2027-01-31"; never empty
+};
+
+struct Profile {
+  std::string path;  // empty: none was given
+  std::string kind;
+  std::map<std::string, std::string> config;                 // TOML text by key
+  std::map<std::string, std::vector<std::string>> fixtures;  // a single value is a list of one
+  std::map<std::string, double> limits;
+  std::vector<std::string> setup;
+  std::vector<std::string> teardown;
+  std::vector<Waiver> waivers;
+
+  // Null where the profile has no such fixture.
+  const std::vector<std::string>* fixture(std::string_view name) const;
+  double limit(std::string_view name, double otherwise) const;
+};
+
+// All problems at once, each with file:line:column, as for weft.toml.
+Result<Profile> load_profile(const std::string& path);
+
+}  // namespace weft::conformance
