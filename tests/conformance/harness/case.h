@@ -15,9 +15,10 @@ class Context;
 enum class Level : std::uint8_t { must = 0, full = 1, soak = 2 };
 
 struct Case {
-  const char* id;         // "EX-07": the rule's number in the contract; never used again for another rule
+  const char* id;  // "EX-07": the rule's number in the contract; never used again for another rule
   Level level;
-  const char* needs;      // capabilities and profile words ("cap:log_tails fixture:nodes=2"), by spaces; "": none. SKIP without
+  const char*
+      needs;  // capabilities and profile words ("cap:log_tails fixture:nodes=2"), by spaces; "": none. SKIP without
   const char* since;      // the suite's version that brought it: "1"
   const char* title;      // a sentence: "a rank's exit is reported exactly once, with its cause"
   const char* rationale;  // why a plugin is asked for this, one or two sentences

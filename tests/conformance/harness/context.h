@@ -69,9 +69,9 @@ class Context {
     std::string plugin_file;
     Profile profile;
     std::uint64_t seed = 1;
-    Level level = Level::must;            // what was asked for: a case may try more at a higher one
-    std::filesystem::path directory;      // empty, of this case alone; removed afterwards
-    std::string program;                  // this binary, for @programs
+    Level level = Level::must;        // what was asked for: a case may try more at a higher one
+    std::filesystem::path directory;  // empty, of this case alone; removed afterwards
+    std::string program;              // this binary, for @programs
     Deadline deadline{Time::max()};
   };
   explicit Context(Setup setup);
@@ -122,8 +122,8 @@ class Context {
   }
   // Waits on `ready` (no polling of the plugin: for flags that a sink or thread sets under `mutex`), at most `limit` and
   // never past the case's deadline; fails with `otherwise`.
-  void wait_until(std::unique_lock<std::mutex>& lock, std::condition_variable& changed, const std::function<bool()>& ready,
-                  Duration limit, std::string_view otherwise) const;
+  void wait_until(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
+                  const std::function<bool()>& ready, Duration limit, std::string_view otherwise) const;
   // Runs body(0) ... body(count - 1) in threads at once; the first failure of any of them is the case's. All are joined.
   void run_threads(int count, const std::function<void(int)>& body) const;
   // A remark that goes into the report beside the outcome ("64 ranks in 41 ms").

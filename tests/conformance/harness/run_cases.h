@@ -1,0 +1,42 @@
+// The run: every chosen case in its processes, several at once, tried again where asked.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tests/conformance/harness/outcome.h"
+#include "tests/conformance/harness/profile.h"
+
+namespace weft::conformance {
+
+struct RunSpec {
+  std::vector<const Case*> cases;
+  std::vector<std::string> capabilities;
+  std::string plugin_file;
+  std::string program;  // this binary
+  Profile profile;      // with limits.time_scale as it is to be used
+  std::uint64_t seed = 1;
+  Level level = Level::must;
+  int jobs = 1;
+  int retries = 0;
+  std::string profile_path;                     // for the command that repeats
+  std::function<void(const CaseResult&)> done;  // as each case ends
+};
+
+struct RunResult {
+  std::vector<CaseResult> cases;  // in the order of RunSpec::cases
+  bool interrupted = false;       // by SIGINT or SIGTERM; cases that had not ended are missing
+};
+
+// Forks; the caller has no other thread. Setup and teardown of the profile are the caller's (run_command).
+Result<RunResult> run_cases(const RunSpec& spec);
+
+// A set-up or tear-down command, from the profile's directory, stopped after `limit`.
+Status run_command(const std::vector<std::string>& command, const std::string& directory,
+                   std::chrono::milliseconds limit);
+
+// The command that runs one case again.
+std::string repeat_command(const RunSpec& spec, const Case& tested);
+
+}  // namespace weft::conformance

@@ -1,0 +1,140 @@
+#include "tests/conformance/harness/suite.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <filesystem>
+#include <map>
+#include <sstream>
+
+#include "core/plugin/kinds.h"
+#include "tests/conformance/harness/cases.h"
+#include "tests/conformance/harness/plugin_file.h"
+#include "tests/conformance/harness/run_cases.h"
+#include "tests/conformance/harness/select.h"
+
+namespace weft::conformance {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr std::chrono::seconds command_limit{120};
+
+int say(int code, std::string_view message) {
+  fmt::print(stderr, "weft-conformance: {}\n", message);
+  return code;
+}
+
+std::string one_line(std::string text) {
+  for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos;)
+    text.replace(at, 1, " | ");
+  return text;
+}
+
+void print_result(const CaseResult& result) {
+  std::string line = fmt::format("{:<7} {:<6} {:7.3f} s  {}", to_string(result.outcome), result.tested->id,
+                                 result.seconds, result.tested->title);
+  if (!result.message.empty()) line += fmt::format(": {}", one_line(result.message));
+  if (result.outcome == Outcome::xfail)
+    line += fmt::format(" (waived: {}, {})", result.waiver->reason, result.waiver->link);
+  if (!is_good(result.outcome)) line += fmt::format("; again with: {}", result.repeat);
+  fmt::print("{}\n", line);
+  for (const std::string& note : result.notes)
+    fmt::print("        note: {}\n", one_line(note));
+  if (!is_good(result.outcome)) {
+    std::stringstream output(result.output);
+    for (std::string written; std::getline(output, written);)
+      fmt::print("        | {}\n", written);
+  }
+  std::fflush(stdout);
+}
+
+void list_cases(const std::vector<const Case*>& cases) {
+  for (const Case* one : cases)
+    fmt::print("{:<6} {:<4} {}{}\n", one->id, to_string(one->level), one->title,
+               *one->needs == '\0' ? "" : fmt::format("  [{}]", one->needs));
+}
+
+void print_summary(const RunResult& run, std::uint64_t seed) {
+  std::array<int, 8> counts{};
+  for (const CaseResult& one : run.cases)
+    ++counts[static_cast<std::size_t>(one.outcome)];
+  std::string line;
+  for (std::size_t outcome = 0; outcome < counts.size(); ++outcome)
+    if (counts[outcome] > 0)
+      line +=
+          fmt::format("{}{} {}", line.empty() ? "" : ", ", counts[outcome], to_string(static_cast<Outcome>(outcome)));
+  fmt::print("{} cases: {} (seed {})\n", run.cases.size(), line.empty() ? "none" : line, seed);
+}
+
+void warn_of_expired(const Profile& profile) {
+  const std::string day = today();
+  for (const Waiver& waiver : profile.waivers)
+    if (day >= waiver.expires)
+      say(0, fmt::format("the waiver for {} ('{}') expired on {} and counts no more", waiver.case_id, waiver.reason,
+                         waiver.expires));
+}
+
+// Set-up, the cases, tear-down whatever happened.
+Result<RunResult> run_between(const RunSpec& spec) {
+  const std::string directory = fs::path(spec.profile.path).parent_path().string();
+  const Status ready = run_command(spec.profile.setup, directory, command_limit);
+  Result<RunResult> result = ready ? run_cases(spec) : Result<RunResult>(fail(annotate(ready.error(), "set-up")));
+  if (const Status undone = run_command(spec.profile.teardown, directory, command_limit); !undone)
+    say(0, "tear-down: " + undone.error().message);
+  return result;
+}
+
+int run_plugin(const Arguments& arguments, const std::string& file, Profile profile) {
+  const std::string kind = name_of_file(file)->kind;
+  if (!profile.kind.empty() && profile.kind != kind)
+    return say(exit_usage,
+               fmt::format("{}: for plugins of kind {}, and {} is a {}", profile.path, profile.kind, file, kind));
+  const std::vector<Case> cases = cases_for(kind);
+  const auto chosen = select_cases(cases, {.level = arguments.level, .filter = arguments.filter});
+  if (!chosen) return say(exit_usage, chosen.error().message);
+  if (arguments.list) {
+    list_cases(*chosen);
+    return exit_ok;
+  }
+  profile.limits["time_scale"] = profile.limit("time_scale", 1) * arguments.time_scale;
+  const DiscoveredPlugin row = inspect_plugin(file, profile.limit("time_scale", 1));
+  if (row.refusal) return say(exit_refused, row.refusal->error.message);
+  warn_of_expired(profile);
+  const RunSpec spec{.cases = *chosen,
+                     .capabilities = row.info.capabilities,
+                     .plugin_file = file,
+                     .program = fs::read_symlink("/proc/self/exe").string(),
+                     .profile = profile,
+                     .seed = arguments.seed,
+                     .level = arguments.level,
+                     .jobs = arguments.jobs,
+                     .retries = arguments.retries,
+                     .profile_path = profile.path,
+                     .done = print_result};
+  fmt::print("{}/{} {} ({}), suite version {}, level {}\n", row.info.kind, row.info.name, row.info.version, file,
+             suite_version, to_string(arguments.level));
+  std::fflush(stdout);  // before a fork: a child must not print it again
+  const Result<RunResult> run = run_between(spec);
+  if (!run) return say(exit_usage, run.error().message);
+  print_summary(*run, arguments.seed);
+  if (run->interrupted) return exit_interrupted;
+  return std::all_of(run->cases.begin(), run->cases.end(), [](const CaseResult& one) { return is_good(one.outcome); })
+             ? exit_ok
+             : exit_failed;
+}
+
+}  // namespace
+
+int run_suite(const Arguments& arguments) {
+  const Result<std::string> file = find_plugin(arguments.plugin, arguments.plugin_dirs);
+  if (!file) return say(exit_usage, file.error().message);
+  Profile profile;
+  if (!arguments.profile.empty()) {
+    Result<Profile> loaded = load_profile(fs::absolute(arguments.profile).string());
+    if (!loaded) return say(exit_usage, loaded.error().message);
+    profile = std::move(*loaded);
+  }
+  return run_plugin(arguments, *file, std::move(profile));
+}
+
+}  // namespace weft::conformance
