@@ -41,8 +41,11 @@ ParsedArguments parse_arguments(int argc, char** argv) {
     return {std::nullopt, app.exit(error) == 0 ? exit_ok : exit_usage};
   }
   arguments.level = level == "must" ? Level::must : level == "full" ? Level::full : Level::soak;
-  if (arguments.plugin.empty() == arguments.page.empty() || arguments.page.empty() != arguments.report.empty()) {
-    fmt::print(stderr, "weft-conformance: expected --plugin, or --page and --report; --help shows an example\n");
+  const bool runs = !arguments.plugin.empty();
+  const bool writes = !arguments.page.empty() && !arguments.report.empty();
+  if (static_cast<int>(runs) + static_cast<int>(writes) + static_cast<int>(arguments.list && !runs) != 1) {
+    fmt::print(stderr,
+               "weft-conformance: expected --plugin, --list, or --page with --report; --help shows an example\n");
     return {std::nullopt, exit_usage};
   }
   return {arguments, exit_ok};

@@ -188,8 +188,9 @@ Result<RunResult> run_cases(const RunSpec& spec) { return Runner(spec).run(); }
 
 std::string repeat_command(const RunSpec& spec, const Case& tested) {
   std::string command = fmt::format("{} --plugin {}", spec.program, spec.plugin_file);
-  if (!spec.profile_path.empty()) command += " --profile " + spec.profile_path;
+  if (!spec.profile.path.empty()) command += " --profile " + spec.profile.path;
   if (spec.level != Level::must) command += fmt::format(" --level {}", to_string(spec.level));
+  if (spec.time_scale != 1) command += fmt::format(" --time-scale {}", spec.time_scale);
   return command + fmt::format(" --filter {} --seed {}", tested.id, spec.seed);
 }
 

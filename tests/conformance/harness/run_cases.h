@@ -20,7 +20,7 @@ struct RunSpec {
   Level level = Level::must;
   int jobs = 1;
   int retries = 0;
-  std::string profile_path;                     // for the command that repeats
+  double time_scale = 1;                        // as on the command line, for the command that repeats
   std::function<void(const CaseResult&)> done;  // as each case ends
 };
 

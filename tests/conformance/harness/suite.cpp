@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <map>
@@ -9,7 +10,9 @@
 
 #include "core/plugin/kinds.h"
 #include "tests/conformance/harness/cases.h"
+#include "tests/conformance/harness/mustpass.h"
 #include "tests/conformance/harness/plugin_file.h"
+#include "tests/conformance/harness/report.h"
 #include "tests/conformance/harness/run_cases.h"
 #include "tests/conformance/harness/select.h"
 
@@ -84,13 +87,46 @@ Result<RunResult> run_between(const RunSpec& spec) {
   return result;
 }
 
+Result<std::vector<const Case*>> choose(const Arguments& arguments, const std::vector<Case>& cases) {
+  if (arguments.mustpass.empty()) return select_cases(cases, {.level = arguments.level, .filter = arguments.filter});
+  WEFT_ASSIGN(list, load_mustpass(arguments.mustpass));
+  return listed_cases(list, cases);
+}
+
+void print_claim(const Arguments& arguments, const RunResult& run) {
+  if (arguments.mustpass.empty()) return;
+  const auto list = load_mustpass(arguments.mustpass);
+  int waived = 0;
+  int broken = 0;
+  for (const CaseResult& one : run.cases) {
+    waived += one.outcome == Outcome::xfail ? 1 : 0;
+    broken += is_good(one.outcome) ? 0 : 1;
+  }
+  fmt::print("suite version {}: {}\n", list ? list->version : "?",
+             broken > 0   ? "not claimed"
+             : waived > 0 ? fmt::format("claimed, {} rules waived", waived)
+                          : "claimed");
+}
+
+int finish(const Arguments& arguments, const RunSpec& spec, const PluginInfo& plugin, const RunResult& run) {
+  print_summary(run, arguments.seed);
+  print_claim(arguments, run);
+  if (!arguments.out.empty())
+    if (const Status written = write_reports(arguments.out, spec, plugin, run); !written)
+      return say(exit_usage, written.error().message);
+  if (run.interrupted) return exit_interrupted;
+  return std::all_of(run.cases.begin(), run.cases.end(), [](const CaseResult& one) { return is_good(one.outcome); })
+             ? exit_ok
+             : exit_failed;
+}
+
 int run_plugin(const Arguments& arguments, const std::string& file, Profile profile) {
   const std::string kind = name_of_file(file)->kind;
   if (!profile.kind.empty() && profile.kind != kind)
     return say(exit_usage,
                fmt::format("{}: for plugins of kind {}, and {} is a {}", profile.path, profile.kind, file, kind));
   const std::vector<Case> cases = cases_for(kind);
-  const auto chosen = select_cases(cases, {.level = arguments.level, .filter = arguments.filter});
+  const auto chosen = choose(arguments, cases);
   if (!chosen) return say(exit_usage, chosen.error().message);
   if (arguments.list) {
     list_cases(*chosen);
@@ -109,23 +145,34 @@ int run_plugin(const Arguments& arguments, const std::string& file, Profile prof
                      .level = arguments.level,
                      .jobs = arguments.jobs,
                      .retries = arguments.retries,
-                     .profile_path = profile.path,
+                     .time_scale = arguments.time_scale,
                      .done = print_result};
   fmt::print("{}/{} {} ({}), suite version {}, level {}\n", row.info.kind, row.info.name, row.info.version, file,
              suite_version, to_string(arguments.level));
   std::fflush(stdout);  // before a fork: a child must not print it again
   const Result<RunResult> run = run_between(spec);
   if (!run) return say(exit_usage, run.error().message);
-  print_summary(*run, arguments.seed);
-  if (run->interrupted) return exit_interrupted;
-  return std::all_of(run->cases.begin(), run->cases.end(), [](const CaseResult& one) { return is_good(one.outcome); })
-             ? exit_ok
-             : exit_failed;
+  return finish(arguments, spec, row.info, *run);
+}
+
+int list_everything(const Arguments& arguments) {
+  std::vector<Case> cases;
+  for (const auto& some : {plugin_cases(), executor_cases(), communicator_cases(), balancer_cases(), device_cases()})
+    cases.insert(cases.end(), some.begin(), some.end());
+  const auto chosen = choose(arguments, cases);
+  if (!chosen) return say(exit_usage, chosen.error().message);
+  list_cases(*chosen);
+  return exit_ok;
 }
 
 }  // namespace
 
 int run_suite(const Arguments& arguments) {
+  if (!arguments.page.empty()) {
+    const Status written = write_page(arguments.page, arguments.report);
+    return written ? exit_ok : say(exit_usage, written.error().message);
+  }
+  if (arguments.plugin.empty()) return list_everything(arguments);
   const Result<std::string> file = find_plugin(arguments.plugin, arguments.plugin_dirs);
   if (!file) return say(exit_usage, file.error().message);
   Profile profile;

@@ -1,0 +1,27 @@
+// mutants/<folder>/mutants.toml, read. See tests/conformance/README.md.
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+namespace weft::conformance {
+
+struct Mutant {
+  std::string folder;   // "executor", also where its library lies: tests/mutants/<folder>/ of the build tree
+  std::string library;  // "libweft-executor-mutant.so"
+  std::string name;     // the value of WEFT_MUTANT; empty: the mutants' library with nothing broken
+  std::string breaks;   // the rule
+  std::set<std::string> fails;
+  std::set<std::string> controls;
+};
+
+// Every folder's; problems as lines "executor/mutants.toml: ...".
+struct MutantList {
+  std::vector<Mutant> mutants;
+  std::vector<Mutant> unbroken;  // one a library
+  std::vector<std::string> problems;
+};
+MutantList read_mutants(const std::string& directory);
+
+}  // namespace weft::conformance

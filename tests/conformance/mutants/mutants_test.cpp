@@ -1,0 +1,96 @@
+// Each mutant fails exactly the cases that its mutants.toml names. WEFT_MUTANTS_WHOLE=1 runs all of level must on
+// each of them instead of its set and the controls (minutes).
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "tests/conformance/mutants/mutant_list.h"
+#include "tests/support/temporary_directory.h"
+
+namespace weft::conformance {
+
+void PrintTo(const Mutant& mutant, std::ostream* out) { *out << mutant.folder << " " << mutant.name; }
+
+namespace {
+
+using nlohmann::json;
+
+const MutantList& all_mutants() {
+  static const MutantList list = read_mutants(WEFT_SOURCE_DIR "/tests/conformance/mutants");
+  return list;
+}
+
+struct Outcomes {
+  std::set<std::string> failed;
+  std::set<std::string> passed;
+  std::string printed;  // of the failed ones, with their messages
+};
+
+// Runs the suite on a mutant; `filter` empty: all of level must.
+Outcomes run_suite_on(const Mutant& mutant, const std::string& filter) {
+  const test::TemporaryDirectory directory;
+  const std::string out = directory.path();
+  const std::string command =
+      fmt::format("{} {} --plugin {}/tests/mutants/{}/{} --jobs 2 --seed 1 --time-scale {} --out {} {} > {}/log 2>&1",
+                  mutant.name.empty() ? "env -u WEFT_MUTANT" : "WEFT_MUTANT=" + mutant.name, WEFT_CONFORMANCE_PROGRAM,
+                  WEFT_BUILD_DIR, mutant.folder, mutant.library, WEFT_CONFORMANCE_TIME_SCALE, out,
+                  filter.empty() ? "" : "--filter " + filter, out);
+  const int status = std::system(command.c_str());
+  Outcomes outcomes;
+  const json report = json::parse(std::ifstream(out + "/report.json"), nullptr, false);
+  if (!report.is_object()) {
+    std::stringstream log;
+    log << std::ifstream(out + "/log").rdbuf();
+    ADD_FAILURE() << command << "\nleft no report, status " << status << "\n" << log.str();
+    return outcomes;
+  }
+  for (const json& one : report.at("cases")) {
+    const std::string id = one.at("id");
+    const std::string outcome = one.at("outcome");
+    if (outcome == "PASS") outcomes.passed.insert(id);
+    if (outcome == "PASS" || outcome == "SKIP") continue;
+    outcomes.failed.insert(id);
+    outcomes.printed += fmt::format("  {} {}: {}\n", outcome, id, one.at("message").get<std::string>());
+  }
+  return outcomes;
+}
+
+class MutantTest : public ::testing::TestWithParam<Mutant> {};
+
+TEST_P(MutantTest, FailsExactlyItsCases) {
+  const Mutant& mutant = GetParam();
+  const bool whole = std::getenv("WEFT_MUTANTS_WHOLE") != nullptr;
+  std::set<std::string> asked = mutant.fails;
+  asked.insert(mutant.controls.begin(), mutant.controls.end());
+  const Outcomes outcomes = run_suite_on(mutant, whole ? "" : fmt::format("{}", fmt::join(asked, ",")));
+  EXPECT_EQ(outcomes.failed, mutant.fails) << outcomes.printed;
+  for (const std::string& control : mutant.controls)
+    EXPECT_TRUE(outcomes.passed.contains(control)) << "control " << control << " did not pass";
+}
+
+INSTANTIATE_TEST_SUITE_P(Conformance, MutantTest, ::testing::ValuesIn(all_mutants().mutants),
+                         [](const auto& made) { return made.param.folder + "_" + made.param.name; });
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(MutantTest);
+
+class UnbrokenTest : public ::testing::TestWithParam<Mutant> {};
+
+TEST_P(UnbrokenTest, PassesEverythingWhereNothingIsBroken) {
+  const Outcomes outcomes = run_suite_on(GetParam(), "");
+  EXPECT_TRUE(outcomes.failed.empty()) << outcomes.printed;
+}
+
+INSTANTIATE_TEST_SUITE_P(Conformance, UnbrokenTest, ::testing::ValuesIn(all_mutants().unbroken),
+                         [](const auto& made) { return made.param.folder; });
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(UnbrokenTest);
+
+TEST(MutantList, IsWhole) {
+  EXPECT_TRUE(all_mutants().problems.empty()) << fmt::format("{}", fmt::join(all_mutants().problems, "\n"));
+}
+
+}  // namespace
+}  // namespace weft::conformance
