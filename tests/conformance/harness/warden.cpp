@@ -19,6 +19,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "core/telemetry/log.h"
 #include "tests/conformance/harness/case_process.h"
 
 namespace weft::conformance {
@@ -59,6 +60,7 @@ void settle_in(pid_t warden, int output) {
 
 [[noreturn]] void case_main(Context::Setup setup, pid_t warden, int output, int answer) {
   settle_in(warden, output);
+  log::set_up({.level = LogLevel::error});  // the loader's warnings would be among the plugin's output
   Context context(std::move(setup));
   const BodyResult result = run_body(context);
   std::fflush(nullptr);

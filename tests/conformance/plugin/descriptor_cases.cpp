@@ -1,5 +1,4 @@
 // What weft_plugin() returns. The loader refuses most mistakes; these rules are proven again without it, on the raw bytes.
-#include <dlfcn.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,21 +10,13 @@
 #include "core/plugin/kinds.h"
 #include "tests/conformance/harness/context.h"
 #include "tests/conformance/harness/plugin_file.h"
+#include "tests/conformance/plugin/bare.h"
 #include "tests/conformance/plugin/groups.h"
 
 namespace weft::conformance {
 namespace {
 
-// Past the loader, which may refuse what the case is about.
-const weft_plugin_descriptor& raw_descriptor(Context& context) {
-  void* const library = ::dlopen(context.setup().plugin_file.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) context.fail(fmt::format("dlopen: {}", ::dlerror()));
-  const auto function = reinterpret_cast<weft_plugin_function>(::dlsym(library, plugin_symbol));
-  context.expect(function != nullptr, "weft_plugin is not exported");
-  const weft_plugin_descriptor* const descriptor = function();
-  context.expect(descriptor != nullptr, "weft_plugin() returned null");
-  return *descriptor;
-}
+const weft_plugin_descriptor& raw_descriptor(Context& context) { return Bare(context).load(); }
 
 std::string text_of(const char* text) { return text == nullptr ? "" : text; }
 

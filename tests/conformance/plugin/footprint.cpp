@@ -1,0 +1,184 @@
+#include "tests/conformance/plugin/footprint.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cfenv>
+#include <clocale>
+#include <condition_variable>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <locale>
+#include <new>
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+extern "C" char** environ;
+
+namespace weft::conformance {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<std::string> open_descriptors() {
+  std::vector<std::string> found;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator("/proc/self/fd", error)) {
+    const std::string target = fs::read_symlink(entry.path(), error).string();
+    // The look's own descriptor, which is gone by now.
+    if (!error && target.find("/proc/") != 0)
+      found.push_back(fmt::format("{} ({})", target, entry.path().filename().string()));
+  }
+  return found;
+}
+
+std::string first_line(const fs::path& path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+std::vector<std::string> running_threads() {
+  std::vector<std::string> found;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator("/proc/self/task", error))
+    found.push_back(fmt::format("{} ({})", first_line(entry.path() / "comm"), entry.path().filename().string()));
+  return found;
+}
+
+std::vector<std::string> child_processes() {
+  std::vector<std::string> found;
+  std::error_code error;
+  const std::string self = fmt::format("{}", ::getpid());
+  for (const fs::directory_entry& entry : fs::directory_iterator("/proc", error)) {
+    const std::string pid = entry.path().filename().string();
+    if (pid.find_first_not_of("0123456789") != std::string::npos) continue;
+    // "12 (name) S 1 ...": state, then the parent.
+    const std::string line = first_line(entry.path() / "stat");
+    const std::size_t close = line.rfind(')');
+    if (close == std::string::npos || close + 4 >= line.size()) continue;
+    if (line.substr(close + 4, line.find(' ', close + 4) - close - 4) == self)
+      found.push_back(line.substr(line.find('(') + 1, close - line.find('(') - 1) + " (" + pid + ")");
+  }
+  return found;
+}
+
+std::string words_more(std::string_view what, std::vector<std::string> after, std::vector<std::string> before) {
+  std::sort(after.begin(), after.end());
+  std::sort(before.begin(), before.end());
+  std::vector<std::string> more;
+  std::set_difference(after.begin(), after.end(), before.begin(), before.end(), std::back_inserter(more));
+  std::string text;
+  for (const std::string& one : more)
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", what, one);
+  return text;
+}
+
+std::string handlers() {
+  std::string text;
+  for (int number = 1; number < NSIG; ++number) {
+    struct sigaction action {};
+    if (::sigaction(number, nullptr, &action) != 0) continue;
+    text += fmt::format("{}:{:x}/{:x} ", number, reinterpret_cast<std::uintptr_t>(action.sa_handler),
+                        static_cast<unsigned>(action.sa_flags));
+  }
+  return text;
+}
+
+std::string mask() {
+  sigset_t blocked;
+  sigemptyset(&blocked);
+  ::pthread_sigmask(SIG_SETMASK, nullptr, &blocked);
+  std::string text;
+  for (int number = 1; number < NSIG; ++number)
+    if (sigismember(&blocked, number) == 1) text += fmt::format("{} ", number);
+  return text;
+}
+
+std::string limits() {
+  std::string text;
+  for (int resource = 0; resource < static_cast<int>(RLIMIT_NLIMITS); ++resource) {
+    struct rlimit limit {};
+    ::getrlimit(static_cast<__rlimit_resource>(resource), &limit);
+    text += fmt::format("{}:{}/{} ", resource, limit.rlim_cur, limit.rlim_max);
+  }
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  ::sched_getaffinity(0, sizeof cpus, &cpus);
+  text += fmt::format("nice {} policy {} cpus", ::getpriority(PRIO_PROCESS, 0), ::sched_getscheduler(0));
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+    if (CPU_ISSET(cpu, &cpus)) text += fmt::format(" {}", cpu);
+  return text;
+}
+
+std::string floating_point() {
+  std::string text = fmt::format("rounding {}", std::fegetround());
+#if defined(__x86_64__)
+  text += fmt::format(" mxcsr {:#x}", _mm_getcsr() & ~0x3fU);  // without the flags that arithmetic raises
+#endif
+  return text;
+}
+
+std::string variables() {
+  std::vector<std::string> all;
+  for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable)
+    all.emplace_back(*variable);
+  std::sort(all.begin(), all.end());
+  return fmt::format("{}", fmt::join(all, "\n"));
+}
+
+}  // namespace
+
+Holdings look_at_holdings() { return {open_descriptors(), running_threads(), child_processes()}; }
+
+std::string more_in(const Holdings& after, const Holdings& before) {
+  std::string text;
+  for (const std::string& part :
+       {words_more("descriptor", after.descriptors, before.descriptors),
+        words_more("thread", after.threads, before.threads), words_more("child", after.children, before.children)})
+    if (!part.empty()) text += (text.empty() ? "" : ", ") + part;
+  return text;
+}
+
+void expect_no_more(Context& context, const Holdings& before, std::string_view when) {
+  std::mutex mutex;
+  std::condition_variable never;
+  std::unique_lock lock(mutex);
+  const Deadline deadline =
+      Deadline::in(std::chrono::milliseconds(static_cast<long>(2000 * context.profile().limit("time_scale", 1))));
+  while (true) {
+    const std::string more = more_in(look_at_holdings(), before);
+    if (more.empty()) return;
+    if (deadline.passed()) context.fail(fmt::format("{}: {}", when, more));
+    // Nothing tells when the kernel has taken a thread's entry away.
+    never.wait_for(lock, std::chrono::milliseconds(5));
+  }
+}
+
+Settings look_at_settings() {
+  const mode_t mode = ::umask(0);
+  ::umask(mode);
+  std::error_code error;
+  const std::terminate_handler terminate = std::get_terminate();
+  const std::new_handler no_memory = std::get_new_handler();
+  return {.signal_handlers = handlers(),
+          .signal_mask = mask(),
+          .directory = fmt::format("{} umask {:o}", fs::current_path(error).string(), mode),
+          .environment = variables(),
+          .locale = fmt::format("{} / {}", std::setlocale(LC_ALL, nullptr), std::locale().name()),
+          .floating_point = floating_point(),
+          .limits = limits(),
+          .cxx_handlers = fmt::format("terminate {:x} new {:x}", reinterpret_cast<std::uintptr_t>(terminate),
+                                      reinterpret_cast<std::uintptr_t>(no_memory))};
+}
+
+}  // namespace weft::conformance

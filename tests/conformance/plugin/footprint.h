@@ -1,0 +1,38 @@
+// What a process has and how it is set, so that two looks can be compared: what a plugin left behind or changed.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tests/conformance/harness/context.h"
+
+namespace weft::conformance {
+
+// What a process holds. Each list sorted.
+struct Holdings {
+  std::vector<std::string> descriptors;  // "socket:[123]", "/a/file"
+  std::vector<std::string> threads;      // "worker (123)"
+  std::vector<std::string> children;     // "sleep (123)", zombies too
+};
+Holdings look_at_holdings();
+// "descriptor /a/file, thread worker (123)": what `after` has and `before` has not; empty: nothing.
+std::string more_in(const Holdings& after, const Holdings& before);
+
+// Fails unless the process soon holds no more than `before`. Soon: a joined thread's entry in /proc goes a moment after
+// the join.
+void expect_no_more(Context& context, const Holdings& before, std::string_view when);
+
+// How the process and the calling thread are set.
+struct Settings {
+  std::string signal_handlers;
+  std::string signal_mask;
+  std::string directory;  // and umask
+  std::string environment;
+  std::string locale;
+  std::string floating_point;
+  std::string limits;  // resource limits, priority, CPUs of the thread
+  std::string cxx_handlers;
+};
+Settings look_at_settings();
+
+}  // namespace weft::conformance

@@ -1,0 +1,171 @@
+// What a plugin leaves alone in the process that it is a guest of, from its loading to its last object's end.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+
+#include "tests/conformance/plugin/bare.h"
+#include "tests/conformance/plugin/footprint.h"
+#include "tests/conformance/plugin/groups.h"
+
+namespace weft::conformance {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What is written to a standard descriptor while it lives.
+class Capture {
+ public:
+  explicit Capture(int standard)
+      : standard_(standard), kept_(::dup(standard)), memory_(::memfd_create("capture", MFD_CLOEXEC)) {
+    flush();
+    ::dup2(memory_, standard_);
+  }
+  ~Capture() {
+    flush();
+    ::dup2(kept_, standard_);
+    ::close(kept_);
+    ::close(memory_);
+  }
+  Capture(const Capture&) = delete;
+  Capture& operator=(const Capture&) = delete;
+
+  std::string text() const {
+    flush();
+    std::array<char, 400> first{};
+    const ssize_t got = ::pread(memory_, first.data(), first.size(), 0);
+    return {first.data(), got > 0 ? static_cast<std::size_t>(got) : 0};
+  }
+
+ private:
+  static void flush() {
+    std::cout.flush();
+    std::fflush(nullptr);
+  }
+  const int standard_;
+  const int kept_;
+  const int memory_;
+};
+
+void writes_nothing_to(Context& context, int standard, std::string_view name) {
+  std::string written;
+  {
+    const Capture capture(standard);
+    Bare(context).whole_life();
+    written = capture.text();
+  }
+  context.expect(written.empty(), fmt::format("it wrote to {}: {}", name, written));
+}
+void standard_output(Context& context) { writes_nothing_to(context, 1, "standard output"); }
+void standard_error(Context& context) { writes_nothing_to(context, 2, "standard error"); }
+
+// One of the Settings before, with an object alive, and after.
+template <std::string Settings::*member>
+void keeps(Context& context) {
+  const std::string before = look_at_settings().*member;
+  Bare bare(context);
+  bare.load();
+  bare.probe();
+  context.expect(look_at_settings().*member == before, "loading or probing changed it");
+  void* const object = bare.create();
+  context.expect(look_at_settings().*member == before,
+                 fmt::format("create changed it: '{}'", (look_at_settings().*member).substr(0, 300)));
+  bare.query(object, "weft.test/nothing");
+  bare.destroy(object);
+  context.expect(look_at_settings().*member == before, "query or destroy changed it");
+}
+
+std::string files_in(const fs::path& directory) {
+  std::string names;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(directory))
+    names += (names.empty() ? "" : ", ") + entry.path().filename().string();
+  return names;
+}
+
+void leaves_no_files(Context& context) {
+  for (const char* variable : {"HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"})
+    ::setenv(variable, context.directory().c_str(), 1);
+  fs::current_path(context.directory());
+  Bare(context).whole_life();
+  const std::string names = files_in(context.directory());
+  context.expect(names.empty(), "it left files in the working or temporary directory: " + names);
+}
+
+// How a process ends that had the plugin: its wait status, and what it wrote on the way.
+void ends_in_peace(Context& context) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  context.skip("a sanitizer has work of its own at a process's end");
+#else
+  const Capture output(1);
+  const Capture errors(2);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    Bare(context).whole_life();
+    std::exit(7);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  context.expect(WIFEXITED(status) && WEXITSTATUS(status) == 7,
+                 fmt::format("exit(7) after the last object ended with wait status {:#x}", status));
+  context.expect(output.text().empty() && errors.text().empty(),
+                 "something was written at the process's end: " + output.text() + errors.text());
+#endif
+}
+
+void leaves_children_of_others(Context& context) {
+  std::array<pid_t, 2> children{};
+  for (pid_t& child : children) {
+    child = ::fork();
+    if (child == 0) ::_exit(3);
+    siginfo_t ended{};
+    ::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT);  // a zombie now, for anyone to take
+  }
+  Bare(context).whole_life();
+  for (const pid_t child : children) {
+    int status = 0;
+    context.expect(::waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 3,
+                   "the exit of a process that the host had started was taken away");
+  }
+}
+
+}  // namespace
+
+std::vector<Case> hygiene_cases() {
+  return {
+      {"PL-50", Level::must, "", "1", "a plugin writes nothing to standard output",
+       "What the host prints there is read by programs.", standard_output},
+      {"PL-51", Level::must, "", "1", "a plugin writes nothing to standard error: it logs through the host",
+       "A log line without time, level and rank is lost among those of a hundred ranks.", standard_error},
+      {"PL-52", Level::must, "", "1", "signal handlers are the host's", "The host stops cleanly by them.",
+       keeps<&Settings::signal_handlers>},
+      {"PL-53", Level::must, "", "1", "the calling thread's signal mask stays", "Blocked signals do not stop a run.",
+       keeps<&Settings::signal_mask>},
+      {"PL-54", Level::must, "", "1", "working directory and umask stay",
+       "Relative paths and new files are the user's.", keeps<&Settings::directory>},
+      {"PL-55", Level::must, "", "1", "the environment stays", "Workers inherit it, and threads read it.",
+       keeps<&Settings::environment>},
+      {"PL-56", Level::must, "", "1", "the locale stays", "A comma in a number breaks every file that is written.",
+       keeps<&Settings::locale>},
+      {"PL-57", Level::must, "", "1", "the calling thread's rounding and denormal modes stay",
+       "Two ranks must compute the same bits.", keeps<&Settings::floating_point>},
+      {"PL-58", Level::must, "", "1", "resource limits, and the calling thread's priority and CPUs stay",
+       "The plan gives each rank its CPUs.", keeps<&Settings::limits>},
+      {"PL-59", Level::must, "", "1", "the handlers of std::terminate and new stay",
+       "They are the process's, not a guest's.", keeps<&Settings::cxx_handlers>},
+      {"PL-60", Level::must, "", "1", "no file is left in the working, home or temporary directory",
+       "Disks fill over weeks.", leaves_no_files},
+      {"PL-61", Level::must, "", "1",
+       "after its last object a process with the plugin ends in silence, with its own exit code",
+       "Nothing of a plugin runs at exit.", ends_in_peace},
+      {"PL-62", Level::must, "", "1", "exits of the host's other children are left to the host",
+       "A wait for any child takes the exit of somebody else's.", leaves_children_of_others},
+  };
+}
+
+}  // namespace weft::conformance
