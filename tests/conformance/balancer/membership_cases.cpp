@@ -1,0 +1,122 @@
+// Replicas that come and go.
+#include <fmt/format.h>
+
+#include "tests/conformance/balancer/fleet.h"
+#include "tests/conformance/balancer/groups.h"
+
+namespace weft::conformance {
+namespace {
+
+void a_newcomer_takes_part(Context& context) {
+  Fleet fleet(context, 4);
+  fleet.spread(400, 1);
+  fleet.join(4, 1);
+  const auto counts = fleet.spread(1000, 1000);
+  context.expect(counts.contains(4), "a replica that joined got none of 1000 picks among 5");
+  Fleet idle(context, 4);
+  idle.join(4, 1);
+  expect_spread(context, idle.spread(2000, 1), 5, "after a fifth joined an idle cluster");
+}
+
+void the_others_share(Context& context) {
+  Fleet fleet(context, 5);
+  fleet.spread(500, 1);
+  fleet.leave(2);
+  const auto counts = fleet.spread(2000, 1000);
+  context.expect(!counts.contains(2), "a replica that left got a request");
+  expect_spread(context, counts, 4, "after one of five left");
+}
+
+void comes_and_goes(Context& context) {
+  Fleet fleet(context, 5);
+  auto& random = context.random();
+  std::map<ReplicaId, std::int64_t> incarnations;
+  RequestId next = 1;
+  for (int round = 0; round < 300; ++round) {
+    const auto id = static_cast<ReplicaId>(random() % 5);
+    if (fleet.row(id) != nullptr && fleet.table.size() > 1)
+      fleet.leave(id);
+    else
+      fleet.join(id, 2 + ++incarnations[id]);
+    for (int i = 0; i < 10; ++i) {
+      const Ask ask{.id = next++};
+      fleet.dispatched(ask, fleet.pick(ask));
+    }
+  }
+}
+
+void a_late_left(Context& context) {
+  Fleet fleet(context, 4);
+  fleet.join(1, 2);
+  fleet.observe({.kind = Event::Kind::left, .replica = 1, .incarnation = 1});
+  const auto counts = fleet.spread(400, 1);
+  context.expect(counts.contains(1),
+                 "a replica in its second incarnation got nothing after `left` of its first came late");
+  expect_spread(context, counts, 4, "after a late `left`");
+}
+
+void events_twice(Context& context) {
+  const auto decisions = [&context](int times) {
+    Fleet fleet(context, 4);
+    std::vector<ReplicaId> made;
+    for (RequestId id = 1; id <= 300; ++id) {
+      if (id == 100 || id == 200) {
+        std::erase_if(fleet.table, [](const ReplicaView& row) { return row.id == 3; });
+        for (int i = 0; i < times; ++i)
+          fleet.observe({.kind = Event::Kind::left, .replica = 3, .incarnation = id == 100 ? 1 : 2});
+      }
+      if (id == 150) {
+        fleet.join(3, 2);
+        for (int i = 1; i < times; ++i)
+          fleet.observe({.kind = Event::Kind::joined, .replica = 3, .incarnation = 2});
+      }
+      made.push_back(fleet.pick(id));
+    }
+    return made;
+  };
+  context.expect(decisions(1) == decisions(3), "joined and left told three times changed a decision");
+}
+
+constexpr Case cases[] = {
+    {.id = "LB-60",
+     .level = Level::must,
+     .needs = "",
+     .since = "1",
+     .title = "a replica that joins takes part: it gets some of the next 1000 picks, and its share where all were idle",
+     .rationale = "Scaling up must help.",
+     .body = a_newcomer_takes_part},
+    {.id = "LB-61",
+     .level = Level::must,
+     .needs = "",
+     .since = "1",
+     .title = "after a replica left it gets nothing and the others share evenly",
+     .rationale = "Its share must not fall to one neighbour.",
+     .body = the_others_share},
+    {.id = "LB-62",
+     .level = Level::must,
+     .needs = "",
+     .since = "1",
+     .title = "300 leaves and joins, each in a new incarnation, never bring a pick outside the table",
+     .rationale = "Replicas crash and come back for as long as a cluster lives.",
+     .body = comes_and_goes},
+    {.id = "LB-63",
+     .level = Level::must,
+     .needs = "",
+     .since = "1",
+     .title = "left of an earlier incarnation, come late, does not touch the replica's present one",
+     .rationale = "Supervision and links report by different roads.",
+     .body = a_late_left},
+    {.id = "LB-64",
+     .level = Level::must,
+     .needs = "",
+     .since = "1",
+     .title = "joined and left may come more than once and mean the same as once",
+     .rationale = "A router repeats what it is not sure of.",
+     .body = events_twice},
+};
+
+}  // namespace
+
+std::span<const Case> membership_cases() { return cases; }
+
+}  // namespace weft::conformance
