@@ -116,7 +116,7 @@ void few_sessions_move(Context& context) { few_move(context, false); }
 void prefixes_stick(Context& context) { hints_stick(context, true); }
 void few_prefixes_move(Context& context) { few_move(context, true); }
 
-constexpr Case cases[] = {
+constexpr Case affinity_rules[] = {
     {.id = "LB-80",
      .level = Level::must,
      .needs = "",
@@ -165,6 +165,6 @@ constexpr Case cases[] = {
 
 }  // namespace
 
-std::span<const Case> affinity_cases() { return cases; }
+std::span<const Case> affinity_cases() { return affinity_rules; }
 
 }  // namespace weft::conformance

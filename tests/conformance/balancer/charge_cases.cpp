@@ -156,7 +156,7 @@ void a_charge_holds_until_its_end(Context& context) {
 constexpr const char* weighs =
     "Charges are how picks spread before any feedback. A balancer that does not weigh them is skipped.";
 
-constexpr Case cases[] = {
+constexpr Case charge_rules[] = {
     {.id = "LB-20",
      .level = Level::must,
      .needs = "",
@@ -232,6 +232,6 @@ constexpr Case cases[] = {
 
 }  // namespace
 
-std::span<const Case> charge_cases() { return cases; }
+std::span<const Case> charge_cases() { return charge_rules; }
 
 }  // namespace weft::conformance

@@ -131,7 +131,7 @@ void has_no_threads(Context& context) {
   context.expect(context.host().lines().size() <= 10, "a balancer that logs a line a pick: the router does");
 }
 
-constexpr Case cases[] = {
+constexpr Case cost_rules[] = {
     {.id = "LB-90",
      .level = Level::must,
      .needs = "",
@@ -172,6 +172,6 @@ constexpr Case cases[] = {
 
 }  // namespace
 
-std::span<const Case> balancer_cost_cases() { return cases; }
+std::span<const Case> balancer_cost_cases() { return cost_rules; }
 
 }  // namespace weft::conformance

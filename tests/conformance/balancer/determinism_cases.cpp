@@ -66,7 +66,7 @@ void objects_are_apart(Context& context) {
   expect_same(context, alone, run_script(context, disturbed), "alone, and beside another object that is busy");
 }
 
-constexpr Case cases[] = {
+constexpr Case determinism_rules[] = {
     {.id = "LB-70",
      .level = Level::must,
      .needs = "",
@@ -107,6 +107,6 @@ constexpr Case cases[] = {
 
 }  // namespace
 
-std::span<const Case> determinism_cases() { return cases; }
+std::span<const Case> determinism_cases() { return determinism_rules; }
 
 }  // namespace weft::conformance

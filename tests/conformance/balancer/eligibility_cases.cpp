@@ -145,7 +145,7 @@ void knows_no_foreign_interface(Context& context) {
   fleet.pick(1);
 }
 
-constexpr Case cases[] = {
+constexpr Case eligibility_rules[] = {
     {.id = "LB-01",
      .level = Level::must,
      .needs = "",
@@ -216,6 +216,6 @@ constexpr Case cases[] = {
 
 }  // namespace
 
-std::span<const Case> eligibility_cases() { return cases; }
+std::span<const Case> eligibility_cases() { return eligibility_rules; }
 
 }  // namespace weft::conformance

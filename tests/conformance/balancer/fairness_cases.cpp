@@ -138,7 +138,7 @@ void hears_the_leader(Context& context) {
                  fmt::format("a replica whose leader reports 500 waiting got {} of 400 picks", counts[1]));
 }
 
-constexpr Case cases[] = {
+constexpr Case fairness_rules[] = {
     {.id = "LB-30",
      .level = Level::must,
      .needs = "",
@@ -217,6 +217,6 @@ constexpr Case cases[] = {
 
 }  // namespace
 
-std::span<const Case> fairness_cases() { return cases; }
+std::span<const Case> fairness_cases() { return fairness_rules; }
 
 }  // namespace weft::conformance

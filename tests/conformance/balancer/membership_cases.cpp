@@ -77,7 +77,7 @@ void events_twice(Context& context) {
   context.expect(decisions(1) == decisions(3), "joined and left told three times changed a decision");
 }
 
-constexpr Case cases[] = {
+constexpr Case membership_rules[] = {
     {.id = "LB-60",
      .level = Level::must,
      .needs = "",
@@ -117,6 +117,6 @@ constexpr Case cases[] = {
 
 }  // namespace
 
-std::span<const Case> membership_cases() { return cases; }
+std::span<const Case> membership_cases() { return membership_rules; }
 
 }  // namespace weft::conformance

@@ -8,9 +8,9 @@
 namespace weft::conformance {
 namespace {
 
-constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+constexpr double not_any_number = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinite = std::numeric_limits<double>::infinity();
-constexpr std::int32_t huge = std::numeric_limits<std::int32_t>::max();
+constexpr std::int32_t most_tokens = std::numeric_limits<std::int32_t>::max();
 constexpr std::int64_t incarnation = 3;  // the scripts' replicas'
 
 Event stats_of(const Progress& progress) {
@@ -26,7 +26,7 @@ Event stats_of(const Progress& progress) {
 }
 
 void not_a_number(Context& context) {
-  for (const double usage : {nan, -nan, infinite, -infinite})
+  for (const double usage : {not_any_number, -not_any_number, infinite, -infinite})
     expect_ignored(
         context,
         [usage](Progress& progress) {
@@ -157,7 +157,7 @@ void replicas_that_are_not(Context& context) {
   expect_ignored(
       context,
       [](Progress& progress) {
-        for (const ReplicaId replica : {-1, 999, huge, std::numeric_limits<ReplicaId>::min()})
+        for (const ReplicaId replica : {-1, 999, most_tokens, std::numeric_limits<ReplicaId>::min()})
           for (const auto kind : {Event::Kind::stats, Event::Kind::left, Event::Kind::progress, Event::Kind::finished})
             progress.fleet.observe({.kind = kind,
                                     .replica = replica,
@@ -222,10 +222,10 @@ void a_storm(Context& context) {
   Fleet fleet(context, 3);
   auto& random = context.random();
   const auto wild = [&random]() -> std::int32_t {
-    constexpr std::int32_t values[] = {0, -1, 1, huge, std::numeric_limits<std::int32_t>::min(), 77};
+    constexpr std::int32_t values[] = {0, -1, 1, most_tokens, std::numeric_limits<std::int32_t>::min(), 77};
     return values[random() % 6];
   };
-  constexpr double usages[] = {nan, -1, 2, infinite, 0.5};
+  constexpr double usages[] = {not_any_number, -1, 2, infinite, 0.5};
   for (int i = 0; i < 20'000; ++i) {
     fleet.observe({.kind = static_cast<Event::Kind>(random() % 9),
                    .replica = wild() % 5,
@@ -254,7 +254,7 @@ void a_storm(Context& context) {
 
 constexpr const char* same = "Compared with a second object that was not told: every decision is equal.";
 
-constexpr Case cases[] = {
+constexpr Case noise_rules[] = {
     {.id = "LB-40",
      .level = Level::must,
      .needs = "",
@@ -343,6 +343,6 @@ constexpr Case cases[] = {
 
 }  // namespace
 
-std::span<const Case> noise_cases() { return cases; }
+std::span<const Case> noise_cases() { return noise_rules; }
 
 }  // namespace weft::conformance

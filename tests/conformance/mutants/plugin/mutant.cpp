@@ -13,19 +13,33 @@ bool breaks(std::string_view mutant) {
   return name != nullptr && mutant == name;
 }
 
-class FirstEligible final : public weft::LoadBalancer {
+// The next eligible one by id: enough to pass every rule of balancers.
+class InTurn final : public weft::LoadBalancer {
  public:
   weft::Result<weft::Decision> pick(const weft::RequestView&, const weft::ReplicaTable& table, weft::Time) override {
-    for (const weft::ReplicaView& replica : table.replicas)
-      if (replica.eligible) return weft::Decision{.replica = replica.id, .reason = "first"};
+    const weft::ReplicaView* first = nullptr;
+    for (const weft::ReplicaView& replica : table.replicas) {
+      if (!replica.eligible) continue;
+      if (first == nullptr) first = &replica;
+      if (replica.id > last_) return decide(replica);
+    }
+    if (first != nullptr) return decide(*first);
     return weft::fail(weft::ErrorCode::unavailable, "no replica may take a request", true);
   }
   void observe(const weft::Event&, weft::Time) override {}
   void* query(std::string_view) override { return nullptr; }
+
+ private:
+  weft::Decision decide(const weft::ReplicaView& replica) {
+    last_ = replica.id;
+    return {.replica = last_, .reason = "in turn"};
+  }
+
+  weft::ReplicaId last_ = -1;
 };
 
 weft::Result<std::unique_ptr<weft::LoadBalancer>> create(const weft::PluginOptions&, weft::HostServices&) {
-  return std::make_unique<FirstEligible>();
+  return std::make_unique<InTurn>();
 }
 
 const weft::PluginDefinition<weft::LoadBalancer> definition{
