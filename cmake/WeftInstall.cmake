@@ -1,5 +1,5 @@
 # What `cmake --install` puts under a prefix: bin/weft, lib/weft/plugins (each plugin installs itself), include/weft, the
-# CMake package (find_package(weft) gives weft::sdk and weft_add_plugin), the bundled model and the documents.
+# CMake package (find_package(weft) gives weft::sdk, weft_add_plugin and weft_add_conformance_test), the bundled model and the documents.
 # `weft` looks for its plugins beside itself, so a prefix can be moved.
 include(CMakePackageConfigHelpers)
 
@@ -11,7 +11,7 @@ install(TARGETS weft_sdk EXPORT weft-targets)
 install(EXPORT weft-targets NAMESPACE weft:: DESTINATION lib/cmake/weft)
 
 configure_package_config_file(cmake/weft-config.cmake.in "${CMAKE_BINARY_DIR}/cmake/weft-config.cmake"
-  INSTALL_DESTINATION lib/cmake/weft PATH_VARS WEFT_PLUGIN_INSTALL_DIR)
+  INSTALL_DESTINATION lib/cmake/weft PATH_VARS WEFT_PLUGIN_INSTALL_DIR CMAKE_INSTALL_BINDIR)
 # Before 1.0 a minor version may change the SDK; what may not change within one is in docs/plugins.
 write_basic_package_version_file("${CMAKE_BINARY_DIR}/cmake/weft-config-version.cmake"
   COMPATIBILITY SameMinorVersion)
