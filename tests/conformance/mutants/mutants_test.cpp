@@ -35,11 +35,12 @@ struct Outcomes {
 Outcomes run_suite_on(const Mutant& mutant, const std::string& filter) {
   const test::TemporaryDirectory directory;
   const std::string out = directory.path();
-  const std::string command =
-      fmt::format("{} {} --plugin {}/tests/mutants/{}/{} --jobs 2 --seed 1 --time-scale {} --out {} {} > {}/log 2>&1",
-                  mutant.name.empty() ? "env -u WEFT_MUTANT" : "WEFT_MUTANT=" + mutant.name, WEFT_CONFORMANCE_PROGRAM,
-                  WEFT_BUILD_DIR, mutant.folder, mutant.library, WEFT_CONFORMANCE_TIME_SCALE, out,
-                  filter.empty() ? "" : "--filter " + filter, out);
+  const std::string command = fmt::format(
+      "WEFT_MUTANT_TIME_SCALE={} {} {} --plugin {}/tests/mutants/{}/{} --jobs 2 --seed 1 --time-scale {} --out {} {} > "
+      "{}/log 2>&1",
+      WEFT_CONFORMANCE_TIME_SCALE, mutant.name.empty() ? "env -u WEFT_MUTANT" : "WEFT_MUTANT=" + mutant.name,
+      WEFT_CONFORMANCE_PROGRAM, WEFT_BUILD_DIR, mutant.folder, mutant.library, WEFT_CONFORMANCE_TIME_SCALE, out,
+      filter.empty() ? "" : "--filter " + filter, out);
   const int status = std::system(command.c_str());
   Outcomes outcomes;
   const json report = json::parse(std::ifstream(out + "/report.json"), nullptr, false);

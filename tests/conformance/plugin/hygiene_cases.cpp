@@ -36,6 +36,12 @@ class Capture {
   Capture(const Capture&) = delete;
   Capture& operator=(const Capture&) = delete;
 
+  // What was written until now does not count.
+  void begin_again() const {
+    flush();
+    (void)!::ftruncate(memory_, 0);
+    ::lseek(memory_, 0, SEEK_SET);
+  }
   std::string text() const {
     flush();
     std::array<char, 400> first{};
@@ -107,6 +113,8 @@ void ends_in_peace(Context& context) {
   const pid_t child = ::fork();
   if (child == 0) {
     Bare(context).whole_life();
+    output.begin_again();
+    errors.begin_again();
     std::exit(7);
   }
   int status = 0;

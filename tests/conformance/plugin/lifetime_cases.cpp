@@ -111,11 +111,11 @@ void declared_values_are_taken(Context& context) {
 
 void end_is_prompt(Context& context) {
   Bare bare(context);
-  const Duration limit = std::chrono::milliseconds(static_cast<long>(5000 * context.profile().limit("time_scale", 1)));
+  const Duration limit = std::chrono::milliseconds(static_cast<long>(2000 * context.profile().limit("time_scale", 1)));
   void* const object = bare.create();
   const Time started = Clock::now();
   bare.destroy(object);
-  context.expect(Clock::now() - started <= limit, "destroy of an unused object took over 5 s");
+  context.expect(Clock::now() - started <= limit, "destroy of an unused object took over 2 s");
 }
 
 void unknown_interfaces_are_null(Context& context) {
@@ -145,7 +145,7 @@ std::vector<Case> lifetime_cases() {
        "A process may hold two groups' communicators or two devices.", two_live_side_by_side},
       {"PL-34", Level::must, "", "1", "any thread may destroy an object", "The host's last reference may be anywhere.",
        another_thread_may_destroy},
-      {"PL-35", Level::must, "", "1", "destroying an unused object takes no longer than 5 s",
+      {"PL-35", Level::must, "", "1", "destroying an unused object takes no longer than 2 s",
        "A run that is given up must end.", end_is_prompt},
       {"PL-36", Level::must, "", "1", "every declared value makes an object, or an error that says why",
        "The host promises the user what the declaration says.", declared_values_are_taken},

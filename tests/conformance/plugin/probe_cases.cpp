@@ -18,8 +18,9 @@ void loading_leaves_nothing(Context& context) {
 }
 
 void probe_leaves_nothing(Context& context) {
-  const Holdings before = look_at_holdings();
   Bare bare(context);
+  bare.load();
+  const Holdings before = look_at_holdings();
   for (int again = 0; again < 3; ++again)
     bare.probe();
   expect_no_more(context, before, "after probe");
