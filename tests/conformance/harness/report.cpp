@@ -70,10 +70,11 @@ Result<std::string> read_text(const std::string& path) {
   return text.str();
 }
 
-// A text inside XML. Control characters, which XML 1.0 has no way to write, become '?'.
-std::string xml(std::string_view text) {
+// A text inside XML: bytes that are not UTF-8 are replaced, and control characters, which XML 1.0 cannot write, become '?'.
+std::string xml(const std::string& text) {
   std::string out;
-  for (const char letter : text) {
+  const std::string clean = json::parse(json(text).dump(-1, ' ', false, json::error_handler_t::replace));
+  for (const char letter : clean) {
     if (letter == '&')
       out += "&amp;";
     else if (letter == '<')

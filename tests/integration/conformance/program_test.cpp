@@ -1,0 +1,157 @@
+// weft-conformance as an author meets it: exit codes, what it prints, what it leaves.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tests/support/temporary_directory.h"
+
+namespace weft {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+namespace fs = std::filesystem;
+
+const std::string good = WEFT_BUILD_DIR "/lib/weft/plugins/libweft-load_balancer-round_robin.so";
+const std::string mutant = WEFT_BUILD_DIR "/tests/mutants/plugin/libweft-load_balancer-mutant.so";
+const std::string mustpass = WEFT_SOURCE_DIR "/tests/conformance/mustpass/v1.txt";
+
+struct Ended {
+  int code = -1;
+  std::string printed;  // both streams
+};
+
+class Program : public ::testing::Test {
+ protected:
+  // `before`: assignments to the environment.
+  Ended run(const std::string& arguments, const std::string& before = "env -u WEFT_MUTANT") {
+    const std::string log = directory_.file("log");
+    const std::string command = fmt::format("{} {} {} > {} 2>&1", before, WEFT_CONFORMANCE_PROGRAM, arguments, log);
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, directory_.read("log")};
+  }
+  nlohmann::json report(const std::string& folder) {
+    return nlohmann::json::parse(directory_.read(folder + "/report.json"), nullptr, false);
+  }
+
+  test::TemporaryDirectory directory_;
+};
+
+TEST_F(Program, AGoodPluginPassesAndLeavesThreeReports) {
+  const Ended ended = run(fmt::format("--plugin {} --filter 'PL-0?' --out {}", good, directory_.file("out")));
+  EXPECT_EQ(ended.code, 0) << ended.printed;
+  EXPECT_THAT(ended.printed, HasSubstr("9 cases: 9 PASS (seed "));
+  EXPECT_EQ(report("out")["counts"]["PASS"], 9);
+  EXPECT_THAT(directory_.read("out/junit.xml"), HasSubstr("tests=\"9\" failures=\"0\""));
+  EXPECT_THAT(directory_.read("out/report.md"), HasSubstr("| PL-01 | PASS |"));
+}
+
+TEST_F(Program, KindAndNameAreFoundAsWeftFindsThem) {
+  EXPECT_EQ(run("--plugin load_balancer/round_robin --filter PL-01").code, 0);
+  const Ended there = run(fmt::format("--plugin load_balancer/mutant --plugin-dir {} --filter PL-01",
+                                      fs::path(mutant).parent_path().string()));
+  EXPECT_EQ(there.code, 0) << there.printed;
+  const Ended none = run("--plugin load_balancer/none");
+  EXPECT_EQ(none.code, 2);
+  EXPECT_THAT(none.printed, HasSubstr("no libweft-load_balancer-none.so in"));
+}
+
+TEST_F(Program, AFailingLineEndsWithTheCommandThatRepeatsIt) {
+  const Ended ended = run(fmt::format("--plugin {} --filter PL-54,PL-01 --seed 5", mutant), "WEFT_MUTANT=changes_cwd");
+  EXPECT_EQ(ended.code, 1);
+  EXPECT_THAT(ended.printed, HasSubstr("PASS    PL-01"));
+  EXPECT_THAT(ended.printed, HasSubstr("FAIL    PL-54"));
+  EXPECT_THAT(ended.printed, HasSubstr(fmt::format("; again with: {} --plugin {} --filter PL-54 --seed 5\n",
+                                                   fs::canonical(WEFT_CONFORMANCE_PROGRAM).string(), mutant)));
+}
+
+TEST_F(Program, MistakesAreUsage) {
+  EXPECT_EQ(run("").code, 2);
+  EXPECT_EQ(run("--plugin x --level most").code, 2);
+  EXPECT_EQ(run("--plugin /nowhere/libweft-executor-x.so").code, 2);
+  EXPECT_EQ(run(fmt::format("--plugin {} --filter ZZ-99", good)).code, 2);
+  EXPECT_EQ(run(fmt::format("--plugin {} --profile {}", good, directory_.file("none.toml"))).code, 2);
+  const std::string profile = directory_.write("p.toml", "[plugin]\nkind = \"device\"\n");
+  EXPECT_THAT(run(fmt::format("--plugin {} --profile {}", good, profile)).printed,
+              HasSubstr("for plugins of kind device"));
+}
+
+TEST_F(Program, WhatTheLoaderRefusesIsRefused) {
+  const std::string file = directory_.write("libweft-executor-text.so", "no library\n");
+  const Ended ended = run("--plugin " + file);
+  EXPECT_EQ(ended.code, 4);
+  EXPECT_THAT(ended.printed, HasSubstr("stage 'symbol'"));
+}
+
+TEST_F(Program, SetUpAndTearDownStandAroundTheRun) {
+  const std::string profile = directory_.write("p.toml", R"([setup]
+command = ["touch", "was-up"]
+[teardown]
+command = ["touch", "was-down"]
+)");
+  const std::string command = fmt::format("--plugin {} --filter PL-54 --profile {}", mutant, profile);
+  EXPECT_EQ(run(command, "WEFT_MUTANT=changes_cwd").code, 1);
+  EXPECT_TRUE(fs::exists(directory_.file("was-up")));
+  EXPECT_TRUE(fs::exists(directory_.file("was-down")));
+  const std::string broken = directory_.write("q.toml", R"([setup]
+command = ["false"]
+[teardown]
+command = ["touch", "down-again"]
+)");
+  const Ended ended = run(fmt::format("--plugin {} --profile {}", good, broken));
+  EXPECT_EQ(ended.code, 2);
+  EXPECT_THAT(ended.printed, HasSubstr("set-up: 'false' failed (exit code 1)"));
+  EXPECT_TRUE(fs::exists(directory_.file("down-again")));
+}
+
+TEST_F(Program, AWaiverLetsACaseFailUntilItExpires) {
+  const std::string form = R"([[waiver]]
+case = "PL-54"
+reason = "known"
+link = "https://example.org"
+expires = {}
+)";
+  const std::string holds = directory_.write("p.toml", fmt::format(fmt::runtime(form), "9999-01-01"));
+  const std::string over = directory_.write("q.toml", fmt::format(fmt::runtime(form), "2020-01-01"));
+  const std::string command = fmt::format("--plugin {} --filter PL-54 --profile ", mutant);
+  EXPECT_EQ(run(command + holds, "WEFT_MUTANT=changes_cwd").code, 0);
+  EXPECT_EQ(run(command + holds).code, 1);
+  const Ended expired = run(command + over, "WEFT_MUTANT=changes_cwd");
+  EXPECT_EQ(expired.code, 1);
+  EXPECT_THAT(expired.printed, HasSubstr("expired on 2020-01-01 and counts no more"));
+}
+
+TEST_F(Program, TheMustPassListIsClaimedOnlyWhereAllOfItHolds) {
+  const std::string list = directory_.write("v1.txt", "PL-01\nPL-54  # a comment\n");
+  const Ended good_one = run(fmt::format("--plugin {} --mustpass {}", good, list));
+  EXPECT_EQ(good_one.code, 0);
+  EXPECT_THAT(good_one.printed, HasSubstr("suite version 1: claimed\n"));
+  const Ended bad = run(fmt::format("--plugin {} --mustpass {}", mutant, list), "WEFT_MUTANT=changes_cwd");
+  EXPECT_EQ(bad.code, 1);
+  EXPECT_THAT(bad.printed, HasSubstr("suite version 1: not claimed"));
+  EXPECT_EQ(run(fmt::format("--plugin {} --mustpass {} --list", good, mustpass)).code, 0);
+}
+
+TEST_F(Program, APageTakesAReport) {
+  ASSERT_EQ(run(fmt::format("--plugin {} --filter PL-01 --out {}", good, directory_.file("out"))).code, 0);
+  const std::string page = directory_.write("page.md", "<!-- conformance -->\n<!-- /conformance -->\n");
+  EXPECT_EQ(run(fmt::format("--page {} --report {}", page, directory_.file("out/report.json"))).code, 0);
+  EXPECT_THAT(directory_.read("page.md"), HasSubstr("| PL-01 | PASS |"));
+}
+
+TEST_F(Program, ListSaysEveryRuleWithoutAPlugin) {
+  const Ended ended = run("--list");
+  EXPECT_EQ(ended.code, 0);
+  EXPECT_THAT(ended.printed, HasSubstr("PL-01  must"));
+  EXPECT_THAT(ended.printed, Not(HasSubstr("PASS")));
+}
+
+}  // namespace
+}  // namespace weft

@@ -1,0 +1,91 @@
+#include "tests/conformance/harness/report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/support/temporary_directory.h"
+
+namespace weft::conformance {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+const std::vector<Case> two_cases = {
+    {"EX-01", Level::must, "", "1", "a gang starts whole", "", nullptr},
+    {"EX-02", Level::must, "cap:log_tails", "1", "a log | has its tail", "", nullptr},
+};
+
+class Report : public ::testing::Test {
+ protected:
+  Report() {
+    run_.cases.push_back({.tested = &two_cases[0], .outcome = Outcome::pass, .seconds = 0.5});
+    run_.cases.push_back({.tested = &two_cases[1],
+                          .outcome = Outcome::fail,
+                          .seconds = 0.25,
+                          .message = "<no> \"tail\" & none\x01",
+                          .output = "\xff not UTF-8",
+                          .repeat = "weft-conformance --filter EX-02"});
+    plugin_.kind = "executor";
+    plugin_.name = "mine";
+    plugin_.version = "1.2";
+    plugin_.sha256 = "abc";
+    plugin_.fingerprint = "pointer=8";
+    plugin_.capabilities = {"log_tails", "node_drain"};
+  }
+
+  RunSpec spec_{.seed = 9};
+  PluginInfo plugin_;
+  RunResult run_;
+};
+
+TEST_F(Report, JsonHoldsPluginHostSeedAndEachCase) {
+  const nlohmann::json report = report_json(spec_, plugin_, run_);
+  EXPECT_EQ(report["suite"], "1");
+  EXPECT_EQ(report["plugin"]["sha256"], "abc");
+  EXPECT_EQ(report["seed"], 9);
+  EXPECT_GT(report["host"]["cpus"], 0);
+  EXPECT_EQ(report["counts"]["PASS"], 1);
+  EXPECT_EQ(report["cases"][1]["outcome"], "FAIL");
+  EXPECT_EQ(report["cases"][1]["repeat"], "weft-conformance --filter EX-02");
+}
+
+TEST_F(Report, JunitIsXmlWhateverTheMessageHolds) {
+  const std::string text = junit_xml(spec_, plugin_, run_);
+  EXPECT_THAT(text, HasSubstr("tests=\"2\" failures=\"1\" skipped=\"0\""));
+  EXPECT_THAT(text, HasSubstr("&lt;no&gt; &quot;tail&quot; &amp; none?"));
+  EXPECT_THAT(text, Not(HasSubstr("\xff")));
+}
+
+TEST_F(Report, MarkdownSetsWhatIsDeclaredBesideWhatIsProven) {
+  const auto text = report_markdown(report_json(spec_, plugin_, run_));
+  ASSERT_TRUE(text);
+  EXPECT_THAT(*text, HasSubstr("| `log_tails` | 0 of 1 pass: EX-02 |"));
+  EXPECT_THAT(*text, HasSubstr("| `node_drain` | no case of this run |"));
+  EXPECT_THAT(*text, HasSubstr("| EX-02 | FAIL | a log \\| has its tail: <no>"));
+}
+
+TEST_F(Report, APageIsRewrittenBetweenItsMarkers) {
+  const test::TemporaryDirectory directory;
+  ASSERT_TRUE(write_reports(directory.path() + "/out", spec_, plugin_, run_));
+  const std::string page = directory.write("p.md", "above\n<!-- conformance -->\nold\n<!-- /conformance -->\nbelow\n");
+  for (int again = 0; again < 2; ++again)
+    ASSERT_TRUE(write_page(page, directory.path() + "/out/report.json"));
+  const std::string text = directory.read("p.md");
+  EXPECT_THAT(text, HasSubstr("above\n<!-- conformance -->\nSuite version 1"));
+  EXPECT_THAT(text, HasSubstr("<!-- /conformance -->\nbelow\n"));
+  EXPECT_THAT(text, Not(HasSubstr("old")));
+}
+
+TEST_F(Report, APageWithoutMarkersAndAFileThatIsNoReportAreRefused) {
+  const test::TemporaryDirectory directory;
+  ASSERT_TRUE(write_reports(directory.path(), spec_, plugin_, run_));
+  const std::string plain = directory.write("p.md", "nothing\n");
+  EXPECT_THAT(write_page(plain, directory.file("report.json")).error().message, HasSubstr("<!-- conformance -->"));
+  EXPECT_EQ(write_page(plain, plain).error().code, ErrorCode::invalid_argument);
+}
+
+}  // namespace
+}  // namespace weft::conformance
