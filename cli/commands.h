@@ -10,6 +10,7 @@ void add_run(CLI::App& app, int& exit_code);
 void add_plan(CLI::App& app, int& exit_code);
 void add_check(CLI::App& app, int& exit_code);
 void add_plugins(CLI::App& app, int& exit_code);
+void add_plugins_new(CLI::App& plugins, int& exit_code);  // below `weft plugins`
 void add_agent(CLI::App& app, int& exit_code);
 void add_worker(CLI::App& app, int& exit_code);
 

@@ -112,6 +112,7 @@ void add_plugins(CLI::App& app, int& exit_code) {
   common(inspect_command);
   inspect_command->footer("Example:\n  weft plugins inspect executor/mp");
   inspect_command->callback([options, &exit_code] { exit_code = inspect(*options); });
+  add_plugins_new(*command, exit_code);
 }
 
 }  // namespace weft::cli
