@@ -73,8 +73,10 @@ TEST_F(AgentEnd, ASignalReachesTheProcessGroup) {
 }
 
 TEST_F(AgentEnd, AStoppedRankIsKilled) {
-  start("echo > BELL; sleep 1000");
-  agent_.send({{"signal", SIGSTOP}});
+  // The bell rings once the rank has stopped: a TERM that overtakes a STOP still on its way would end it first.
+  start(
+      "(until read -r _ _ state _ < /proc/$$/stat && [ \"$state\" = T ]; do :; done; echo > BELL) & "
+      "kill -STOP $$; sleep 1000");
   agent_.send({{"stop", {{"grace_ms", 50}}}});
   expect_signal(SIGKILL);
 }
