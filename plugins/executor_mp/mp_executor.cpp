@@ -28,9 +28,23 @@ Status check_spec(const GangSpec& spec) {
       if (key.empty() || key.find('=') != std::string::npos || key.find('\0') != std::string::npos ||
           value.find('\0') != std::string::npos)
         return bad(name + ": environment variable '" + key + "' is not a legal name or value");
-    for (const int cpu : rank.cpus)
-      if (cpu < 0 || cpu >= (1 << 16)) return bad(name + ": CPU " + std::to_string(cpu) + " does not exist");
   }
+  return {};
+}
+
+// What a rank asks for must be there: a mask with one CPU that exists is taken by the kernel, the others left out.
+Status check_rank_on(const RankSpec& rank, const Node& node) {
+  const auto bad = [&](const std::string& text) {
+    return fail(ErrorCode::invalid_argument, "rank " + std::to_string(rank.rank) + ": " + text);
+  };
+  if (!rank.node.empty() && rank.node != node.name)
+    return bad("no node '" + rank.node + "'; this executor has '" + node.name + "' alone");
+  for (const int cpu : rank.cpus)
+    if (std::find(node.cpus.begin(), node.cpus.end(), cpu) == node.cpus.end())
+      return bad("CPU " + std::to_string(cpu) + " is not one that ranks may use; the inventory names those");
+  if (!rank.devices.empty())
+    return bad("device '" + rank.devices.front().kind + "' " + std::to_string(rank.devices.front().index) +
+               " is not there; this executor knows no devices");
   return {};
 }
 
@@ -60,9 +74,7 @@ Status MpExecutor::launch(const GangSpec& spec, GangSink& sink) {
   WEFT_TRY(check_spec(spec));
   WEFT_ASSIGN(inventory, machine_inventory(options_));
   for (const RankSpec& rank : spec.ranks)
-    if (!rank.node.empty() && rank.node != inventory.nodes.front().name)
-      return fail(ErrorCode::invalid_argument, "rank " + std::to_string(rank.rank) + ": no node '" + rank.node +
-                                                   "'; this executor has '" + inventory.nodes.front().name + "' alone");
+    WEFT_TRY_CONTEXT(check_rank_on(rank, inventory.nodes.front()), "gang " + spec.gang.id);
   {
     const std::lock_guard lock(mutex_);
     if (closing_) return fail(ErrorCode::failed_precondition, "the executor is closed");
@@ -78,7 +90,9 @@ Status MpExecutor::stop(const GangId& gang, Duration grace) {
   {
     const std::lock_guard lock(mutex_);
     const auto found = names_.find(gang.id);
-    if (found == names_.end() || found->second != gang.incarnation)
+    const bool lives = found != names_.end() && found->second == gang.incarnation;
+    if (!lives && closing_) return fail(ErrorCode::failed_precondition, "the executor is closed");
+    if (!lives)
       return fail(ErrorCode::not_found, "no gang " + gang.id + " of incarnation " + std::to_string(gang.incarnation));
     commands_.push_back(
         {.kind = Command::Kind::stop, .spec = {.gang = gang, .ranks = {}}, .sink = nullptr, .grace = grace});

@@ -9,6 +9,7 @@
 
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <vector>
 
@@ -91,6 +92,8 @@ struct ChildPlan {
       sched_setaffinity(0, plan.cpu_mask.size(), reinterpret_cast<const cpu_set_t*>(plan.cpu_mask.data())) != 0)
     child_failed(plan, "sched_setaffinity");
   if (dup2(plan.null, 0) < 0 || dup2(plan.log, 1) < 0 || dup2(plan.log, 2) < 0) child_failed(plan, "dup2");
+  // Libraries of the head open descriptors without O_CLOEXEC; a rank that inherits a socket keeps its port.
+  if (syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */) != 0) child_failed(plan, "close_range");
   execve(plan.argv[0], plan.argv.data(), plan.envp.data());
   child_failed(plan, "execve");
 }
@@ -123,6 +126,10 @@ struct Descriptor {
 
 Result<Process> Process::start(const RankSpec& spec, bool die_with_parent) {
   const std::string log_path = spec.log_path.empty() ? "/dev/null" : spec.log_path;
+  // Where this fails, so does the open, which says why.
+  std::error_code ignored;
+  if (const auto folder = std::filesystem::path(log_path).parent_path(); !folder.empty())
+    std::filesystem::create_directories(folder, ignored);
   const Descriptor log(open(log_path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600));
   if (log.value < 0)
     return fail(ErrorCode::unavailable,

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -156,6 +157,39 @@ TEST_F(MpExecutorTest, RefusesWhatCanNeverStart) {
   EXPECT_EQ(executor_.stop({"g", 1}, Duration::zero()).error().code, ErrorCode::not_found);
 }
 
+TEST_F(MpExecutorTest, RefusesCpusAndDevicesThatAreNotThere) {
+  const auto inventory = executor_.inventory(Deadline::in(patience));
+  ASSERT_TRUE(inventory);
+  RankSpec rank = shell(0, "exit 0");
+  rank.cpus = {inventory->nodes.front().cpus.front(), 4000};
+  const Status no_cpu = executor_.launch(gang({rank}), sink_);
+  ASSERT_FALSE(no_cpu);
+  EXPECT_EQ(no_cpu.error().code, ErrorCode::invalid_argument);
+  EXPECT_THAT(no_cpu.error().message, HasSubstr("rank 0: CPU 4000 is not one that ranks may use"));
+  rank.cpus.clear();
+  rank.devices = {{.kind = "cuda", .index = 1, .memory = 0}};
+  const Status no_device = executor_.launch(gang({rank}), sink_);
+  ASSERT_FALSE(no_device);
+  EXPECT_EQ(no_device.error().code, ErrorCode::invalid_argument);
+  EXPECT_THAT(no_device.error().message, HasSubstr("device 'cuda' 1 is not there"));
+}
+
+TEST_F(MpExecutorTest, ARankInheritsNoDescriptorOfTheHead) {
+  const int careless = open("/dev/null", O_RDONLY);  // as a library that knows nothing of O_CLOEXEC
+  ASSERT_TRUE(executor_.launch(gang({shell(0, "readlink /proc/$$/fd/" + std::to_string(careless))}), sink_));
+  sink_.wait_exits(1);
+  close(careless);
+  EXPECT_EQ(directory_.read("log-0"), "");
+}
+
+TEST_F(MpExecutorTest, MakesTheFoldersOfALog) {
+  RankSpec rank = shell(0, "echo there");
+  rank.log_path = directory_.file("logs/replica-0/rank-0.log");
+  ASSERT_TRUE(executor_.launch(gang({rank}), sink_));
+  EXPECT_EQ(sink_.wait_exits(1).at(0).front().value, 0);
+  EXPECT_EQ(directory_.read("logs/replica-0/rank-0.log"), "there\n");
+}
+
 TEST_F(MpExecutorTest, AGangThatLivesIsNotLaunchedAgain) {
   ASSERT_TRUE(executor_.launch(gang({shell(0, "exec sleep 1000")}), sink_));
   EXPECT_EQ(executor_.launch(gang({shell(0, "exit 0")}, 2), sink_).error().code, ErrorCode::already_exists);
@@ -180,6 +214,7 @@ TEST_F(MpExecutorTest, CloseKillsWhatLivesAndIsIdempotent) {
   EXPECT_EQ(sink_.wait_exits(2).size(), 2u);
   EXPECT_TRUE(executor_.close());
   EXPECT_EQ(executor_.launch(gang({shell(0, "")}), sink_).error().code, ErrorCode::failed_precondition);
+  EXPECT_EQ(executor_.stop({"g", 1}, Duration::zero()).error().code, ErrorCode::failed_precondition);
 }
 
 TEST_F(MpExecutorTest, ARankDoesNotHearTheTerminalsInterrupt) {
