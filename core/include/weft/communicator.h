@@ -9,7 +9,8 @@
 // - Capability "rank_ordered_sums": an element's sum goes in rank order, ((r0 + r1) + r2) + ..., whatever its offset and
 //   the message's length; then replay and batching are exact.
 // - After any error or missed deadline the group is broken: only abort and close are legal, every further call answers
-//   failed_precondition, and buffers stay lent until close.
+//   failed_precondition, and buffers stay lent until close. Not so a call that is refused at once for its own arguments
+//   (invalid_argument, unimplemented): nothing was sent, and the group is as it was.
 // - A rank that dies or stops makes every other rank's pending operation end with an error, never with a false ok.
 #pragma once
 
