@@ -51,28 +51,24 @@ Status Scheduler::add(Request request, std::int64_t now_ms) {
 }
 
 Status Scheduler::check(const Request& request) const {
-  const auto refuse = [&](ErrorCode code, std::string_view what) -> Status {
-    return fail(code, fmt::format("request {}: {}", request.id, what));
-  };
+  // Each refusal is the answer of that very request: its number here would say nothing to who sent it.
   if (by_request_.count(request.id) > 0)
-    return refuse(ErrorCode::already_exists, "a request with this id is waiting or running");
-  if (request.prompt.empty())
-    return refuse(ErrorCode::invalid_argument, "prompt is empty, expected at least one token");
+    return fail(ErrorCode::already_exists, "a request with this id is waiting or running");
+  if (request.prompt.empty()) return fail(ErrorCode::invalid_argument, "prompt is empty, expected at least one token");
   if (request.prompt.size() >= static_cast<std::size_t>(options_.max_context))
-    return refuse(
-        ErrorCode::invalid_argument,
-        fmt::format("prompt of {} tokens fills the context of {}: shorten it to {} or raise model.max_context",
-                    request.prompt.size(), options_.max_context, options_.max_context - 1));
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("prompt of {} tokens fills the context of {}: shorten it to {} or raise model.max_context",
+                            request.prompt.size(), options_.max_context, options_.max_context - 1));
   if (request.stop.max_tokens < 1)
-    return refuse(ErrorCode::invalid_argument,
-                  fmt::format("max_tokens is {}, expected at least 1", request.stop.max_tokens));
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("max_tokens is {}, expected at least 1", request.stop.max_tokens));
   if (request.deadline_ms < 0)
-    return refuse(ErrorCode::invalid_argument,
-                  fmt::format("deadline is {} ms, expected 0 (none) or more", request.deadline_ms));
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("deadline is {} ms, expected 0 (none) or more", request.deadline_ms));
   for (const auto* ids : {&request.prompt, &request.emitted}) {
     for (const TokenId id : *ids) {
       if (id >= 0 && (options_.vocabulary == 0 || id < options_.vocabulary)) continue;
-      return refuse(
+      return fail(
           ErrorCode::invalid_argument,
           fmt::format("prompt holds token id {}, expected 0 to {}", id,
                       options_.vocabulary == 0 ? std::numeric_limits<TokenId>::max() : options_.vocabulary - 1));
@@ -81,7 +77,7 @@ Status Scheduler::check(const Request& request) const {
   // The last token is never an input, so it needs no place.
   const std::int32_t needed = blocks_for(final_size(request) - 1, options_.block_size);
   if (needed > pool_.capacity())
-    return refuse(
+    return fail(
         ErrorCode::resource_exhausted,
         fmt::format("prompt of {} tokens and up to {} generated need {} blocks of {} tokens, the KV cache has "
                     "{}: ask for fewer tokens or raise engine.kv_memory",

@@ -102,11 +102,11 @@ TEST(Scheduler, RefusesWhatCouldNeverBeAnswered) {
   options.vocabulary = fake_vocabulary;
   options.blocks = 8;
   Scheduler scheduler = Scheduler::create(options).value();
-  EXPECT_THAT(refusal(scheduler, request_of(1, 0, 4)), HasSubstr("invalid_argument: request 1: prompt is empty"));
+  EXPECT_THAT(refusal(scheduler, request_of(1, 0, 4)), HasSubstr("invalid_argument: prompt is empty"));
   EXPECT_THAT(refusal(scheduler, request_of(1, 64, 4)), HasSubstr("prompt of 64 tokens fills the context of 64"));
   EXPECT_THAT(refusal(scheduler, request_of(1, 4, 0)), HasSubstr("max_tokens is 0, expected at least 1"));
   EXPECT_THAT(refusal(scheduler, request_of(1, 30, 4)),
-              HasSubstr("resource_exhausted: request 1: prompt of 30 tokens and up to 4 generated need 9 blocks of 4 "
+              HasSubstr("resource_exhausted: prompt of 30 tokens and up to 4 generated need 9 blocks of 4 "
                         "tokens, the KV cache has 8"));
   EXPECT_EQ(refusal(scheduler, request_of(1, 30, 3)), "accepted") << "the last token needs no place";
   EXPECT_THAT(refusal(scheduler, request_of(1, 4, 4)), HasSubstr("already_exists"));
