@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <new>
 #include <numeric>
 #include <utility>
@@ -26,6 +27,8 @@ bool fits(Bytes total, Bytes part, std::int32_t parts) {
 }  // namespace
 
 AlignedMemory allocate_aligned(Bytes bytes) noexcept {
+  // Rounded up to the boundary a size near the greatest would be a small one again.
+  if (bytes > std::numeric_limits<std::ptrdiff_t>::max()) return nullptr;
   auto* memory = static_cast<std::byte*>(::operator new (bytes, std::align_val_t{64}, std::nothrow));
   if (memory != nullptr) std::memset(memory, 0, bytes);
   return AlignedMemory(memory);
@@ -88,6 +91,11 @@ Status GlooGroup::check_rank(std::int32_t rank, const char* what) const {
   return invalid(fmt::format("{} is rank {}, but the group has ranks 0 to {}", what, rank, spec_.size - 1));
 }
 
+Status GlooGroup::check_op(ReduceOp op) const {
+  if (op == ReduceOp::sum || op == ReduceOp::max || op == ReduceOp::min) return {};
+  return invalid(fmt::format("unknown reduction {}, expected sum, max or min", static_cast<int>(op)));
+}
+
 Result<Work> GlooGroup::record(Kind kind, Buffer in, Buffer out, DType type, ReduceOp op, std::int32_t root) {
   pending_ = Pending{.ticket = ++tickets_,
                      .header = {.kind = kind,
@@ -106,6 +114,7 @@ Result<Work> GlooGroup::record(Kind kind, Buffer in, Buffer out, DType type, Red
 Result<Work> GlooGroup::all_reduce(Buffer inout, DType type, ReduceOp op, Stream stream) {
   WEFT_TRY(prepare(stream));
   WEFT_TRY(check_buffer(inout, type, "all_reduce"));
+  WEFT_TRY(check_op(op));
   return record(Kind::all_reduce, inout, inout, type, op, -1);
 }
 
@@ -123,6 +132,7 @@ Result<Work> GlooGroup::reduce_scatter(Buffer in, Buffer out, DType type, Reduce
   WEFT_TRY(prepare(stream));
   WEFT_TRY(check_buffer(in, type, "reduce_scatter: in"));
   WEFT_TRY(check_buffer(out, type, "reduce_scatter: out"));
+  WEFT_TRY(check_op(op));
   if (!fits(in.size, out.size, spec_.size))
     return invalid(fmt::format("reduce_scatter: in has {} bytes and out {}; in must be {} times out", in.size, out.size,
                                spec_.size));

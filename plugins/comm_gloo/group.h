@@ -87,6 +87,7 @@ class GlooGroup final : public Group {
   Status prepare(Stream stream);
   Status check_buffer(Buffer buffer, DType type, const char* what) const;
   Status check_rank(std::int32_t rank, const char* what) const;
+  Status check_op(ReduceOp op) const;
   Result<Work> record(Kind kind, Buffer in, Buffer out, DType type, ReduceOp op, std::int32_t root);
   Result<Work> message(Buffer data, DType type, std::int32_t peer, std::uint32_t tag, Stream stream, bool outgoing);
 

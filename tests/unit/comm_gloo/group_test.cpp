@@ -133,6 +133,9 @@ TEST(Group, RefusesCallsThatCannotBeAndStaysWhole) {
     EXPECT_EQ(code(group.reduce_scatter(all, all.slice(0, 16), DType::u8, ReduceOp::sum, {})),
               ErrorCode::invalid_argument);
     EXPECT_EQ(code(group.broadcast(all, DType::u8, 2, {})), ErrorCode::invalid_argument);
+    const auto unknown = static_cast<ReduceOp>(7);
+    EXPECT_EQ(code(group.all_reduce(all, DType::u8, unknown, {})), ErrorCode::invalid_argument);
+    EXPECT_EQ(code(group.reduce_scatter(all, all.slice(0, 32), DType::u8, unknown, {})), ErrorCode::invalid_argument);
     EXPECT_EQ(code(group.all_to_all(all.slice(0, 5), all.slice(0, 5), DType::u8, {})), ErrorCode::invalid_argument);
     const Bytes parts[] = {60, 8};
     EXPECT_EQ(code(group.all_to_all_v(all, parts, all, parts, DType::u8, {})), ErrorCode::invalid_argument);
@@ -142,6 +145,17 @@ TEST(Group, RefusesCallsThatCannotBeAndStaysWhole) {
     Buffer device = all;
     device.kind = MemoryKind::device;
     EXPECT_EQ(code(group.broadcast(device, DType::u8, 0, {})), ErrorCode::unimplemented);
+    expect_ok(finish(group.barrier({})));
+  });
+}
+
+TEST(Group, AllocatesNothingWhereThereIsNotEnoughAndStaysWhole) {
+  with_group(2, [&](Group& group) {
+    for (const Bytes bytes : {Bytes{1} << 62, ~Bytes{0} - 63, ~Bytes{0}}) {
+      const auto memory = group.allocate(bytes);
+      ASSERT_FALSE(memory);
+      EXPECT_EQ(memory.error().code, ErrorCode::resource_exhausted);
+    }
     expect_ok(finish(group.barrier({})));
   });
 }
