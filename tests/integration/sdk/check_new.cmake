@@ -57,6 +57,12 @@ foreach(compiler ${WEFT_COMPILERS})
     "-DCMAKE_PREFIX_PATH=${WORK_DIR}/prefix" -DCMAKE_FIND_USE_PACKAGE_REGISTRY=OFF
     "-DCMAKE_CXX_FLAGS=-Werror -Wpedantic -Wconversion -Wshadow")
   run("${CMAKE_COMMAND}" --build "${build}")
+  run(ctest --test-dir "${build}" --show-only)
+  foreach(kind ${kinds})
+    if(NOT run_output MATCHES "conformance-my_${kind}")
+      message(FATAL_ERROR "the ${kind} has no conformance test; the package is to find the suite beside itself:\n${run_output}")
+    endif()
+  endforeach()
   foreach(kind ${kinds})
     set(plugin "${build}/my_${kind}/libweft-${kind}-my_${kind}.so")
     run("${weft}" plugins inspect ${kind}/my_${kind} --plugin-dir "${build}/my_${kind}")
@@ -68,13 +74,19 @@ foreach(compiler ${WEFT_COMPILERS})
   endforeach()
 endforeach()
 
+# A plugin is installed where this Weft looks for it.
+run("${CMAKE_COMMAND}" --install "${build}")
+if(NOT EXISTS "${WORK_DIR}/prefix/lib/weft/plugins/libweft-executor-my_executor.so")
+  message(FATAL_ERROR "cmake --install did not put the plugin into the folder of the prefix:\n${run_output}")
+endif()
+
 # Without its suite a Weft says so when the project is configured, not when its tests run.
 file(REMOVE "${WORK_DIR}/prefix/bin/weft-conformance")
 file(WRITE "${WORK_DIR}/without/CMakeLists.txt" "cmake_minimum_required(VERSION 3.25)\nproject(without LANGUAGES CXX)\n"
   "find_package(weft REQUIRED)\nweft_add_plugin(\${NAME} KIND \${KIND} SOURCES ../my_executor/my_executor.cpp)\n"
   "weft_add_conformance_test(mine)\n")
 set(configure "${CMAKE_COMMAND}" -S without -B without/build -G Ninja "-DCMAKE_PREFIX_PATH=${WORK_DIR}/prefix")
-run_refused("installed without its +conformance suite" ${configure} -DNAME=mine -DKIND=executor)
+run_refused("prefix/bin/weft-conformance'; +this Weft was +installed without its +conformance suite" ${configure} -DNAME=mine -DKIND=executor)
 run_refused("KIND is 'exec'; it is one of" ${configure} -DNAME=mine -DKIND=exec)
 run_refused("the name is 'My-Own'" ${configure} -DNAME=My-Own -DKIND=executor)
 run_refused("no target 'mine'" ${configure} -DNAME=other -DKIND=executor)
