@@ -19,7 +19,10 @@ void add_agent(CLI::App& app, int& exit_code) {
       "Bytes that are not UTF-8 are {\"base64\": \"...\"} instead of a string.\n\n"
       "Standard output: {\"event\":\"started\",\"pid\":4711}, then\n"
       "{\"event\":\"exit\",\"cause\":\"code\"|\"signal\"|\"never_started\",\"value\":3,\"detail\":\"\"}.\n\n"
-      "Exit codes: 0 the exit was reported, 2 no launch specification, 5 it could not start.\n\n"
+      "Or the one line {\"weft_agent\": 1, \"describe\": true}: "
+      "{\"event\":\"node\",\"host\":\"left\",\"cpus\":[0,1],\"memory\":BYTES} "
+      "says what this node has.\n\n"
+      "Exit codes: 0 the exit or the node was reported, 2 no launch specification, 5 it could not start.\n\n"
       "Example:\n"
       "  echo '{\"weft_agent\": 1, \"argv\": [\"/bin/sh\", \"-c\", \"exit 3\"], \"die_with_input\": false}' | weft "
       "agent");

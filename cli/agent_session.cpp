@@ -22,6 +22,7 @@
 
 #include "cli/agent_spec.h"
 #include "cli/exit_code.h"
+#include "plugins/executor_mp/mp_executor.h"
 #include "plugins/executor_mp/process.h"
 
 namespace weft::cli {
@@ -84,6 +85,7 @@ class Session {
     Result<AgentSpecification> parsed = parse_agent_specification(*line);
     if (!parsed) return never_started(annotate(parsed.error(), "launch specification"), exit_usage);
     spec_ = std::move(*parsed);
+    if (spec_.describe) return describe();
     if (const Status started = start(); !started) {
       kill_descendants();
       return never_started(started.error(), exit_not_started);
@@ -240,6 +242,17 @@ class Session {
       pollfd signals{signals_, POLLIN, 0};
       (void)poll(&signals, 1, deadline.poll_milliseconds());
     }
+  }
+
+  int describe() {
+    const Result<Inventory> found = mp::machine_inventory({});
+    if (!found) {
+      tell({{"event", "error"}, {"detail", found.error().message}});
+      return exit_not_started;
+    }
+    const Node& node = found->nodes.front();
+    tell({{"event", "node"}, {"host", node.name}, {"cpus", node.cpus}, {"memory", node.memory}});
+    return exit_ok;
   }
 
   int never_started(const Error& why, int code) {

@@ -11,7 +11,11 @@ namespace weft::cli {
 //   {"event":"exit","cause":"never_started","value":0,"detail":"/bin/nothing: execve: No such file or directory"}
 //   {"event":"error","detail":"..."}                           a line that is no command; the rank goes on
 //
-// Exactly one exit is written, last. The calling thread must be the process's only one: it becomes the reaper of orphans
+// A question what this node has is answered instead, and nothing started:
+//
+//   {"event":"node","host":"left","cpus":[0,1],"memory":8589934592}    memory in bytes; 0: unknown
+//
+// Otherwise exactly one exit is written, last. The calling thread must be the process's only one: it becomes the reaper of orphans
 // and takes SIGCHLD, SIGTERM, SIGINT and SIGHUP, the latter three as the end of the input.
 int run_agent(int in, int out);
 

@@ -143,11 +143,16 @@ Status read_text(const Json& json, const char* key, std::string& into) {
 
 Result<AgentSpecification> parse_agent_specification(std::string_view line) {
   WEFT_ASSIGN(json, parse_object(line, {"weft_agent", "argv", "env", "cwd", "cpus", "log_path", "name", "grace_ms",
-                                        "die_with_input"}));
+                                        "die_with_input", "describe"}));
   if (!json.contains("weft_agent") || json["weft_agent"] != agent_version)
     return bad(fmt::format("weft_agent: this agent speaks version {}, the specification {}", agent_version,
                            json.contains("weft_agent") ? json["weft_agent"].dump() : "names none"));
   AgentSpecification made;
+  if (json.contains("describe")) {
+    if (json.size() != 2 || json["describe"] != true) return bad("describe: expected true, and no key beside it");
+    made.describe = true;
+    return made;
+  }
   WEFT_TRY(read_argv(json, made.rank));
   WEFT_TRY(read_env(json, made.rank));
   WEFT_TRY(read_cpus(json, made.rank));

@@ -13,6 +13,10 @@
 //   grace_ms        what the rank gets between TERM and KILL when the agent's input ends; default 0: KILL at once
 //   die_with_input  false: the end of the input is not the rank's end; default true
 //
+// Or, instead of one, the question what this node has:
+//
+//   {"weft_agent": 1, "describe": true}
+//
 // A text is a JSON string; bytes that are not UTF-8 are {"base64": "..."}. Each further line is a command:
 //
 //   {"stop": {"grace_ms": 500}}    TERM to the rank's process group, KILL after the grace
@@ -38,6 +42,7 @@ struct AgentSpecification {
   std::string name;
   Duration grace{};
   bool die_with_input = true;
+  bool describe = false;  // nothing is to be started
 };
 
 struct AgentCommand {

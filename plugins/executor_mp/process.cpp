@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -21,7 +22,7 @@ namespace {
 // What the child tells its parent when it cannot become the program.
 struct StartFailure {
   int error = 0;
-  char stage[32] = {};
+  char stage[64] = {};
 };
 
 std::string errno_text(int error) {
@@ -76,21 +77,35 @@ struct ChildPlan {
   _exit(written == sizeof failure ? 127 : 126);
 }
 
+// The kernel takes a mask of which one CPU can be had and leaves the others out. A rank that asks for a CPU has it, or does
+// not start: it would share another rank's.
+void take_cpus(const ChildPlan& plan) {
+  unsigned char taken[1 << 13] = {};  // 65,536 CPUs; the kernel refuses a buffer for fewer than it has
+  if (sched_setaffinity(0, plan.cpu_mask.size(), reinterpret_cast<const cpu_set_t*>(plan.cpu_mask.data())) != 0 ||
+      sched_getaffinity(0, sizeof taken, reinterpret_cast<cpu_set_t*>(taken)) != 0)
+    child_failed(plan, "sched_setaffinity");
+  for (std::size_t i = 0; i < plan.cpu_mask.size() && i < sizeof taken; ++i) {
+    if ((plan.cpu_mask[i] & ~taken[i]) == 0) continue;
+    errno = EINVAL;
+    child_failed(plan, "sched_setaffinity: a CPU that is not there, or not for it");
+  }
+}
+
 [[noreturn]] void become(const ChildPlan& plan) {
   if (setpgid(0, 0) != 0) child_failed(plan, "setpgid");
   if (plan.die_with_parent) {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) child_failed(plan, "prctl");
     if (getppid() != plan.parent) _exit(126);  // the parent died before the signal was armed
   }
-  // Ignored signals and the mask would outlive the exec; the program starts from a clean slate.
+  // Ignored signals and the mask would outlive the exec; the program starts from a clean slate. By the system call: the C
+  // library leaves out two signals of its own, which posix_spawn, of whoever started us, sets to be ignored.
+  constexpr unsigned char default_action[64] = {};  // the kernel's struct: all zero is SIG_DFL
   for (int signal = 1; signal < NSIG; ++signal)
-    if (signal != SIGKILL && signal != SIGSTOP) (void)std::signal(signal, SIG_DFL);
+    if (signal != SIGKILL && signal != SIGSTOP) (void)syscall(SYS_rt_sigaction, signal, default_action, nullptr, 8);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
-  if (!plan.cpu_mask.empty() &&
-      sched_setaffinity(0, plan.cpu_mask.size(), reinterpret_cast<const cpu_set_t*>(plan.cpu_mask.data())) != 0)
-    child_failed(plan, "sched_setaffinity");
+  if (!plan.cpu_mask.empty()) take_cpus(plan);
   if (dup2(plan.null, 0) < 0 || dup2(plan.log, 1) < 0 || dup2(plan.log, 2) < 0) child_failed(plan, "dup2");
   // Libraries of the head open descriptors without O_CLOEXEC; a rank that inherits a socket keeps its port.
   if (syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */) != 0) child_failed(plan, "close_range");

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <csignal>
+#include <cstdint>
 #include <cstring>
 
 namespace weft::test {
@@ -38,6 +39,12 @@ AgentProcess::AgentProcess() {
     (void)dup2(output[1], 1);
     // A descriptor that a transport left open: the rank is not to have it.
     (void)dup2(output[1], 9);
+    // As posix_spawn leaves it, where its caller asks for defaults: one of the C library's own signals is ignored.
+    constexpr struct {
+      std::uintptr_t handler = 1;  // SIG_IGN
+      std::array<unsigned char, 56> rest{};
+    } ignore;
+    (void)syscall(SYS_rt_sigaction, 33, &ignore, nullptr, 8);
     execl(WEFT_BUILD_DIR "/bin/weft", "weft", "agent", static_cast<char*>(nullptr));
     _exit(127);
   }

@@ -47,6 +47,14 @@ TEST(AgentSpecification, BytesThatAreNotUtf8ComeAsBase64) {
   EXPECT_THAT(taken->rank.argv, ElementsAre("/bin/a", "\xff", "\xfe\xff", ""));
 }
 
+TEST(AgentSpecification, AQuestionStandsAlone) {
+  const auto parsed = parse_agent_specification(R"({"weft_agent": 1, "describe": true})");
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  EXPECT_TRUE(parsed->describe);
+  EXPECT_THAT(refusal(R"({"weft_agent": 1, "describe": false})"), HasSubstr("describe: expected true"));
+  EXPECT_THAT(refusal(R"({"weft_agent": 1, "describe": true, "argv": ["/bin/a"]})"), HasSubstr("no key beside it"));
+}
+
 TEST(AgentSpecification, EachMistakeIsNamed) {
   EXPECT_THAT(refusal(""), HasSubstr("expected one line that is a JSON object"));
   EXPECT_THAT(refusal("[]"), HasSubstr("expected a JSON object, found array"));

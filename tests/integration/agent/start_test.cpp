@@ -36,6 +36,29 @@ class AgentStart : public ::testing::Test {
   TemporaryDirectory directory_;
 };
 
+TEST_F(AgentStart, AskedItSaysWhatItsNodeHasAndStartsNothing) {
+  AgentProcess agent;
+  agent.send({{"weft_agent", 1}, {"describe", true}});
+  const Json node = agent.next();
+  EXPECT_EQ(node.value("event", ""), "node") << node;
+  EXPECT_FALSE(node.value("host", "").empty());
+  EXPECT_FALSE(node["cpus"].empty()) << node;
+  EXPECT_TRUE(node["memory"].is_number_unsigned()) << node;
+  EXPECT_TRUE(agent.next().is_null()) << "something follows the node";
+  EXPECT_EQ(agent.wait(), cli::exit_ok);
+}
+
+TEST_F(AgentStart, ARankWithACpuThatIsNotThereNeverStarts) {
+  AgentProcess asked;
+  asked.send({{"weft_agent", 1}, {"describe", true}});
+  const int there = asked.next()["cpus"].front().get<int>();
+  Json specification = shell("exit 0");
+  specification["cpus"] = {there, 60'000};  // the kernel would take this mask, and give the one
+  const Json exit = run(specification, cli::exit_not_started);
+  EXPECT_EQ(exit["cause"], "never_started");
+  EXPECT_THAT(exit["detail"].get<std::string>(), HasSubstr("a CPU that is not there"));
+}
+
 TEST_F(AgentStart, ExitsArriveAsTheyWere) {
   for (const int code : {0, 1, 3, 255}) {
     const Json exit = run(shell("exit " + std::to_string(code)));
