@@ -116,6 +116,26 @@ void check_devices(const Config& config, const Plan& plan, const Node& node, std
                  node.name, ranks, ranks, plan.device, has);
 }
 
+bool is_loopback(const std::string& address) {
+  return address.rfind("127.", 0) == 0 || address == "localhost" || address == "::1";
+}
+
+// Workers elsewhere are told an address of the head. One that means "this machine" to each of them is found out now, and
+// not when they have not joined in time.
+void check_head_is_reached(const Config& config, const Node& node, Refusals& refusals) {
+  if (!config.cluster.advertise.empty() || is_loopback(node.address)) return;
+  const std::string& listen = config.cluster.listen;
+  const std::string host = listen.substr(0, listen.rfind(':'));
+  if (is_loopback(host))
+    refusals.add(
+        "node {} ({}): the head listens on {}, which is reached from this machine alone; set cluster.listen to an "
+        "address of this machine that the nodes reach, as in \"192.0.2.1:0\"",
+        node.name, node.address, host);
+  if (host == "0.0.0.0")
+    refusals.add("node {} ({}): cluster.listen = \"{}\" is no address to reach the head by; set cluster.advertise",
+                 node.name, node.address, listen);
+}
+
 void make_ranks(const Config& config, const ModelShape& shape, const Inventory& inventory, Plan& plan) {
   const std::vector<std::size_t> nodes = place_groups(config, inventory);
   for (std::int32_t dp = 0; dp < plan.data; ++dp) {
@@ -187,6 +207,7 @@ Result<Plan> make_plan(const Config& config, const ModelShape& shape, const Inve
     share_cores(config, node, ranks, plan, refusals);
     give_kv_memory(config, node, ranks, refusals);
     check_devices(config, plan, node, ranks.size(), refusals);
+    if (!ranks.empty()) check_head_is_reached(config, node, refusals);
   }
   if (!refusals.none()) return fail(ErrorCode::invalid_argument, refusals.text());
   return plan;

@@ -36,6 +36,7 @@ Config config(std::int32_t data, std::int32_t tensor, std::int32_t pipeline = 1)
   made.parallel.data = data;
   made.parallel.tensor = tensor;
   made.parallel.pipeline = pipeline;
+  made.cluster.listen = "10.0.0.9:0";
   return made;
 }
 
@@ -50,6 +51,27 @@ TEST(Plan, GlobalRanksCountTensorFastest) {
       EXPECT_EQ(rank.rank, (rank.dp * 3 + rank.pp) * 2 + rank.tp);
     }
   EXPECT_EQ(expected, 12);
+}
+
+TEST(Plan, AHeadThatItsNodesCannotReachIsRefused) {
+  const auto refusal = [](const std::string& listen, const std::string& advertise, const std::string& address) {
+    Config asked = config(2, 1);
+    asked.cluster.listen = listen;
+    asked.cluster.advertise = advertise;
+    Node here = node("here", 2);
+    here.address = "127.0.0.1";
+    Node there = node("there", 2);
+    there.address = address;
+    const auto plan = make_plan(asked, shape, {.nodes = {here, there}});
+    return plan ? std::string("(taken)") : plan.error().message;
+  };
+  EXPECT_THAT(refusal("127.0.0.1:0", "", "10.0.0.2"),
+              HasSubstr("node there (10.0.0.2): the head listens on 127.0.0.1, which is reached from this machine"));
+  EXPECT_THAT(refusal("0.0.0.0:0", "", "there.example"), HasSubstr("is no address to reach the head by"));
+  EXPECT_EQ(refusal("0.0.0.0:0", "10.0.0.9", "10.0.0.2"), "(taken)");
+  EXPECT_EQ(refusal("127.0.0.1:0", "127.0.0.1", "10.0.0.2"), "(taken)") << "a tunnel that the user knows of";
+  EXPECT_EQ(refusal("10.0.0.9:0", "", "10.0.0.2"), "(taken)");
+  EXPECT_EQ(refusal("127.0.0.1:0", "", "127.0.0.1"), "(taken)");
 }
 
 TEST(Plan, CoresAreSharedOutAndNeverTwice) {
