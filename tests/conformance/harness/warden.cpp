@@ -18,6 +18,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "core/telemetry/log.h"
 #include "tests/conformance/harness/case_process.h"
@@ -119,8 +120,8 @@ End watch(Watched& watched, Deadline deadline) {
   }
 }
 
-// "(worker) S 12 ...": the name and parent in /proc/PID/stat.
-bool read_stat(const std::filesystem::path& directory, std::string& name, pid_t& parent) {
+// "(worker) S 12 ...": the name, state and parent in /proc/PID/stat.
+bool read_stat(const std::filesystem::path& directory, std::string& name, char& state, pid_t& parent) {
   std::ifstream file(directory / "stat");
   std::string line;
   std::getline(file, line);
@@ -128,6 +129,7 @@ bool read_stat(const std::filesystem::path& directory, std::string& name, pid_t&
   const std::size_t close = line.rfind(')');
   if (open == std::string::npos || close == std::string::npos || close + 4 > line.size()) return false;
   name = line.substr(open + 1, close - open - 1);
+  state = line[close + 2];
   parent = static_cast<pid_t>(std::strtol(line.c_str() + close + 4, nullptr, 10));
   return true;
 }
@@ -163,6 +165,7 @@ std::array<int, 2> make_pipe() {
 std::vector<std::string> end_descendants() {
   namespace fs = std::filesystem;
   std::vector<std::string> names;
+  std::set<std::string> seen;  // what has ended is there until its turn to be reaped comes
   const pid_t self = ::getpid();
   while (true) {
     // Whoever is orphaned by a kill becomes a child of this process: children are enough, again and again.
@@ -171,11 +174,13 @@ std::vector<std::string> end_descendants() {
     for (fs::directory_iterator entry("/proc", error), last; !error && entry != last; entry.increment(error)) {
       const std::string pid = entry->path().filename().string();
       std::string name;
+      char state = '?';
       pid_t parent = 0;
-      if (pid.find_first_not_of("0123456789") != std::string::npos || !read_stat(entry->path(), name, parent)) continue;
+      if (pid.find_first_not_of("0123456789") != std::string::npos || !read_stat(entry->path(), name, state, parent))
+        continue;
       if (parent != self) continue;
       if (::kill(static_cast<pid_t>(std::stol(pid)), SIGKILL) != 0) continue;
-      names.push_back(name);
+      if (seen.insert(pid).second && state != 'Z') names.push_back(name);
       killed = true;
     }
     int status = 0;
