@@ -169,7 +169,7 @@ const Case launch_rules[] = {
     {"EX-21", Level::must, "", "1", "ranks that end at once are placed first, and then ended",
      "The order holds however fast a rank is.", placed_before_an_immediate_exit},
     {"EX-22", Level::must, "", "1", "a gang of 64 ranks (the profile's limit 'ranks') starts whole, and ends whole",
-     "A replica of a large model has as many.", many_ranks, std::chrono::seconds(40)},
+     "A replica of a large model has as many.", many_ranks, std::chrono::seconds(60)},
     {"EX-23", Level::must, "", "1", "rank numbers are names: any order, any gaps, up to the largest",
      "A replica's ranks are global ones and begin anywhere.", ranks_are_names},
     {"EX-24", Level::must, "", "1",

@@ -36,7 +36,8 @@ std::vector<std::string> marked_processes(const Context& context) {
 }  // namespace
 
 Duration patience(const Context& context) {
-  const double seconds = context.profile().limit("patience", 6) * context.profile().limit("time_scale", 1);
+  const double seconds =
+      static_cast<double>(context.setup().running->limit.count()) / 5 * context.profile().limit("time_scale", 1);
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
 }
 

@@ -15,7 +15,8 @@
 
 namespace weft::conformance::ex {
 
-// How long something that must come may take: the profile's limit "patience" (6 seconds), times its time_scale.
+// How long something that must come may take: a fifth of the case's limit, so 4 seconds of most, times the profile's
+// time_scale.
 Duration patience(const Context& context);
 
 // One process that said hello.

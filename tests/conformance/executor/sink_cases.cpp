@@ -1,5 +1,6 @@
 // How the sink is called, and what may be called meanwhile.
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <atomic>
 
@@ -64,7 +65,7 @@ void one_call_at_a_time(Context& context) {
 void calls_return_meanwhile(Context& context) {
   const Bench bench(context);
   const GangSpec living = bench.gang({"living", 1}, 1);
-  bench.start(living);
+  bench.start(living)[0]->order({"ignore", std::to_string(SIGTERM)});  // two threads stop it
   Gate gate(context);
   Recorder& held = bench.another_sink();
   held.inside = [&](const Told& told) {
