@@ -20,8 +20,6 @@ constexpr int exit_code_of(const Error& error) noexcept {
   switch (error.code) {
     case ErrorCode::not_found: return exit_not_found;
     case ErrorCode::refused: return exit_refused;
-    case ErrorCode::unavailable:  // of an executor whose nodes do not answer
-    case ErrorCode::deadline_exceeded: return exit_not_started;
     default: return exit_usage;
   }
 }

@@ -116,6 +116,7 @@ std::unique_ptr<Setup> make_setup(const SetupOptions& options, int& exit_code) {
     return nullptr;
   }
 
+  bool nodes_answered = true;
   const auto built = [&]() -> Status {
     WEFT_ASSIGN(model, engine::read_model_config(config.model.path));
     setup->model = std::move(model);
@@ -127,15 +128,17 @@ std::unique_ptr<Setup> make_setup(const SetupOptions& options, int& exit_code) {
     setup->executor = std::move(made_executor);
     WEFT_ASSIGN(made_balancer, create_plugin<LoadBalancer>(*balancer, balancer_options, *setup->balancer_services));
     setup->balancer = std::move(made_balancer);
-    WEFT_ASSIGN_CONTEXT(inventory, setup->executor->inventory(Deadline::in(inventory_deadline)), executor->id());
-    setup->inventory = std::move(inventory);
+    auto inventory = setup->executor->inventory(Deadline::in(inventory_deadline));
+    nodes_answered = inventory.has_value();
+    if (!inventory) return fail(annotate(std::move(inventory).error(), executor->id()));
+    setup->inventory = std::move(*inventory);
     WEFT_ASSIGN(plan, make_plan(config, setup->model.shape, setup->inventory));
     setup->plan = std::move(plan);
     return {};
   }();
   if (!built) {
     fmt::print(stderr, "{}\n", built.error().message);
-    exit_code = exit_code_of(built.error());
+    exit_code = nodes_answered ? exit_code_of(built.error()) : exit_not_started;
     return nullptr;
   }
   exit_code = exit_ok;
