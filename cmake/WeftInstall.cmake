@@ -19,5 +19,9 @@ install(FILES "${CMAKE_BINARY_DIR}/cmake/weft-config.cmake" "${CMAKE_BINARY_DIR}
   cmake/WeftAddPlugin.cmake DESTINATION lib/cmake/weft)
 
 install(DIRECTORY models/weft-tiny DESTINATION share/weft/models)
+# Plugins that are built from what is installed, and their tutorials.
+install(DIRECTORY examples/custom_executor examples/custom_balancer DESTINATION share/weft/examples
+  USE_SOURCE_PERMISSIONS PATTERN "__pycache__" EXCLUDE PATTERN "build" EXCLUDE)
+install(PROGRAMS examples/ci.sh examples/run_page DESTINATION share/weft/examples)
 install(FILES README.md CHANGELOG.md LICENSE DESTINATION share/doc/weft)
 install(DIRECTORY docs DESTINATION share/doc/weft)
