@@ -6,9 +6,6 @@
 #include <ifaddrs.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,40 +15,10 @@
 #include <exception>
 #include <system_error>
 
+#include "plugins/common/thread_template.h"
+
 namespace weft::comm_gloo {
 namespace {
-
-// A thread inherits name, signal mask and CPU set of the one that makes it. Gloo makes its loop thread
-// itself, so we lend it ours for the moment of its creation.
-class ThreadTemplate {
- public:
-  explicit ThreadTemplate(std::span<const int> cpus) {
-    pthread_getname_np(pthread_self(), name_.data(), name_.size());
-    pthread_setname_np(pthread_self(), "weft-gloo");
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &signals_);
-    if (cpus.empty() || pthread_getaffinity_np(pthread_self(), sizeof(cpus_), &cpus_) != 0) return;
-    cpu_set_t wanted;
-    CPU_ZERO(&wanted);
-    for (const int cpu : cpus)
-      if (cpu >= 0 && cpu < CPU_SETSIZE) CPU_SET(static_cast<std::size_t>(cpu), &wanted);
-    restore_cpus_ = pthread_setaffinity_np(pthread_self(), sizeof(wanted), &wanted) == 0;
-  }
-  ~ThreadTemplate() {
-    if (restore_cpus_) pthread_setaffinity_np(pthread_self(), sizeof(cpus_), &cpus_);
-    pthread_sigmask(SIG_SETMASK, &signals_, nullptr);
-    pthread_setname_np(pthread_self(), name_.data());
-  }
-  ThreadTemplate(const ThreadTemplate&) = delete;
-  ThreadTemplate& operator=(const ThreadTemplate&) = delete;
-
- private:
-  std::array<char, 16> name_{};
-  sigset_t signals_{};
-  cpu_set_t cpus_{};
-  bool restore_cpus_ = false;
-};
 
 // Fills in where to bind, and makes sure that this machine can.
 Status use(const sockaddr* address, socklen_t length, gloo::transport::tcp::attr& attributes) {
@@ -128,7 +95,7 @@ Result<std::shared_ptr<gloo::transport::tcp::Device>> make_device(const std::str
   gloo::transport::tcp::attr attributes;
   WEFT_TRY(interface.empty() ? by_address(address, attributes) : by_interface(interface, attributes));
   try {
-    const ThreadTemplate lent(cpus);
+    const plugins::ThreadTemplate lent("weft-gloo", cpus);  // Gloo makes its loop thread itself
     return std::make_shared<gloo::transport::tcp::Device>(attributes);
   } catch (const std::exception& error) {
     return fail(ErrorCode::resource_exhausted, fmt::format("cannot start Gloo's device: {}", error.what()));

@@ -11,31 +11,9 @@
 #include "plugins/comm_gloo/loop.h"
 #include "plugins/comm_gloo/pipe_signal.h"
 #include "plugins/comm_gloo/rendezvous.h"
+#include "plugins/common/group_spec.h"
 
 namespace weft::comm_gloo {
-namespace {
-
-constexpr std::size_t max_id = 512;  // a key has at most 1 KiB
-
-tl::unexpected<Error> invalid(std::string message) { return fail(ErrorCode::invalid_argument, std::move(message)); }
-
-Status check(const GroupSpec& spec) {
-  const bool printable = std::all_of(spec.id.begin(), spec.id.end(), [](char c) { return c > ' ' && c != '\x7f'; });
-  if (spec.id.empty() || spec.id.size() > max_id || !printable)
-    return invalid(fmt::format("a group's id has 1 to {} visible ASCII characters", max_id));
-  if (spec.size < 1) return invalid(fmt::format("size {}, expected at least 1", spec.size));
-  if (spec.rank < 0 || spec.rank >= spec.size)
-    return invalid(fmt::format("rank {} of a group of {}, expected 0 to {}", spec.rank, spec.size, spec.size - 1));
-  if (!spec.members.empty() && spec.members.size() != static_cast<std::size_t>(spec.size))
-    return invalid(fmt::format("{} member names for {} ranks", spec.members.size(), spec.size));
-  if (spec.memory == MemoryKind::device)
-    return fail(ErrorCode::unimplemented, "moves host memory only; choose another communicator for device memory");
-  if (spec.size > 1 && spec.store == nullptr) return invalid("no store to meet the other ranks in");
-  return {};
-}
-
-}  // namespace
-
 Result<std::unique_ptr<Group>> GlooCommunicator::open(const GroupSpec& spec) {
   const std::string context = fmt::format("gloo: group '{}'", spec.id);
   try {
@@ -46,20 +24,19 @@ Result<std::unique_ptr<Group>> GlooCommunicator::open(const GroupSpec& spec) {
 }
 
 Result<std::unique_ptr<Group>> GlooCommunicator::open_checked(const GroupSpec& spec, const std::string& context) {
-  WEFT_TRY_CONTEXT(check(spec), context);
-  Fabric fabric;
-  if (spec.size > 1) {
-    const PipeSignalGuard guard;
-    WEFT_TRY_CONTEXT(meet(spec), context);
-    auto built = build(spec);
-    if (!built) {
-      leave_reason(spec, built.error());
-      withdraw(spec);
-      return fail(annotate(std::move(built).error(), context));
-    }
-    fabric = std::move(*built);
+  WEFT_TRY_CONTEXT(plugins::check_spec(spec), context);
+  if (spec.size == 1) return std::make_unique<plugins::HostGroup>("gloo", spec, std::nullopt, nullptr);
+  const PipeSignalGuard guard;
+  const plugins::Meeting meeting("gloo/1", spec);
+  WEFT_TRY_CONTEXT(meeting.meet(""), context);
+  auto built = build(spec, meeting.prefix());
+  if (!built) {
+    meeting.leave_reason(built.error());
+    meeting.withdraw();
+    return fail(annotate(std::move(built).error(), context));
   }
-  return std::make_unique<GlooGroup>(spec, std::move(fabric), settings_.gather_bytes);
+  return std::make_unique<plugins::HostGroup>(
+      "gloo", spec, meeting, std::make_unique<GlooTransport>(spec, meeting, std::move(*built), settings_.gather_bytes));
 }
 
 Result<std::shared_ptr<gloo::transport::tcp::Device>> GlooCommunicator::device_for(const GroupSpec& spec) {
@@ -76,17 +53,17 @@ Result<std::shared_ptr<gloo::transport::tcp::Device>> GlooCommunicator::device_f
   return device;
 }
 
-Result<Fabric> GlooCommunicator::build(const GroupSpec& spec) {
+Result<Fabric> GlooCommunicator::build(const GroupSpec& spec, const std::string& prefix) {
   WEFT_ASSIGN(device, device_for(spec));
   const LoopStirrer stirrer(device);
   Fabric fabric;
   fabric.device = device;
-  fabric.outbox = allocate_aligned(max_frame);
+  fabric.outbox = plugins::allocate_aligned(max_frame);
   if (!fabric.outbox) return fail(ErrorCode::resource_exhausted, "no memory for the group's buffers");
-  WEFT_ASSIGN(lane_mesh, connect(spec, "lanes", device));
+  WEFT_ASSIGN(lane_mesh, connect(spec, prefix, "lanes", device));
   fabric.lane_mesh = lane_mesh.context;
 
-  WEFT_ASSIGN(message_mesh, connect(spec, "messages", device));
+  WEFT_ASSIGN(message_mesh, connect(spec, prefix, "messages", device));
   WEFT_ASSIGN(postbox, Postbox::open(std::move(message_mesh.context), device, std::move(message_mesh.sockets)));
   fabric.postbox = std::move(postbox);
 
@@ -102,7 +79,7 @@ Result<Fabric> GlooCommunicator::build(const GroupSpec& spec) {
   };
   for (std::int32_t peer = 0; peer < spec.size; ++peer) {
     if (peer == spec.rank) continue;
-    const std::string who = member_name(spec, peer);
+    const std::string who = plugins::member_name(spec, peer);
     Descriptor& socket = lane_mesh.sockets[static_cast<std::size_t>(peer)];
     WEFT_ASSIGN_CONTEXT(lane,
                         Lane::open(*fabric.lane_mesh->getPair(peer), std::move(socket), fabric.outbox.get(),

@@ -7,7 +7,7 @@
 #include <mutex>
 #include <string>
 
-#include "plugins/comm_gloo/group.h"
+#include "plugins/comm_gloo/transport.h"
 #include "weft/communicator.h"
 #include "weft/host.h"
 
@@ -34,7 +34,7 @@ class GlooCommunicator final : public Communicator {
  private:
   Result<std::unique_ptr<Group>> open_checked(const GroupSpec& spec, const std::string& context);
   Result<std::shared_ptr<gloo::transport::tcp::Device>> device_for(const GroupSpec& spec);
-  Result<Fabric> build(const GroupSpec& spec);
+  Result<Fabric> build(const GroupSpec& spec, const std::string& prefix);
 
   const Settings settings_;
   HostServices& host_;

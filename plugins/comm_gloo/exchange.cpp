@@ -1,7 +1,5 @@
 #include "plugins/comm_gloo/exchange.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -10,10 +8,6 @@ namespace weft::comm_gloo {
 namespace {
 
 constexpr std::size_t window = 2;  // frames
-
-tl::unexpected<Failure> failed(std::int32_t rank, Error error) {
-  return tl::unexpected<Failure>(Failure{rank, std::move(error), true});
-}
 
 std::size_t frames_of(Bytes bytes, bool always) {
   const std::size_t frames = (bytes + max_payload - 1) / max_payload;
@@ -24,16 +18,6 @@ std::size_t frames_of(Bytes bytes, bool always) {
 Bytes piece_of(Bytes bytes, std::size_t round) {
   const Bytes start = Bytes{round} * max_payload;
   return start >= bytes ? 0 : std::min<Bytes>(bytes - start, max_payload);
-}
-
-std::string describe(const FrameHeader& header) {
-  std::string text = fmt::format("{} number {}", to_string(header.kind), header.sequence);
-  if (header.kind != Kind::barrier)
-    text += fmt::format(" with {} bytes of {}", header.total, to_string(static_cast<DType>(header.dtype)));
-  if (header.kind == Kind::broadcast) text += fmt::format(" from root {}", header.root);
-  if (header.kind == Kind::all_reduce || header.kind == Kind::reduce_scatter)
-    text += fmt::format(", reduction {}", header.reduce_op);
-  return text;
 }
 
 }  // namespace
@@ -74,11 +58,7 @@ Outcome Exchange::receive_frame(std::int32_t peer, FrameHeader expected, Bytes b
   if (Status received = lane.receive(sizeof(FrameHeader) + bytes, deadline); !received)
     return failed(peer, std::move(received).error());
   if (lane.header() == expected) return {};
-  return failed(peer,
-                Error{ErrorCode::invalid_argument,
-                      fmt::format("called {}, where this rank called {}; every rank of a group must call the same "
-                                  "collectives in the same order with the same arguments",
-                                  describe(lane.header()), describe(expected))});
+  return failed(peer, plugins::different_calls(lane.header().call(), expected.call()));
 }
 
 Outcome Exchange::exchange(std::span<const Part> parts, FrameHeader header, bool always, Deadline deadline,
@@ -143,11 +123,13 @@ void Exchange::shutdown() noexcept {
     if (lane) lane->shutdown();
 }
 
-std::vector<std::int32_t> Exchange::silent_ranks() const {
-  std::vector<std::int32_t> silent;
-  for (std::size_t peer = 0; peer < lanes_.size(); ++peer)
-    if (lanes_[peer] && !lanes_[peer]->has_input()) silent.push_back(static_cast<std::int32_t>(peer));
-  return silent;
+tl::unexpected<plugins::Failure> Exchange::failed(std::int32_t rank, Error error) const {
+  plugins::Failure failure{std::move(error), {rank}};
+  for (std::int32_t peer = 0; peer < size() && failure.error.code == ErrorCode::deadline_exceeded; ++peer) {
+    const auto& lane = lanes_[static_cast<std::size_t>(peer)];
+    if (peer != rank && lane && !lane->has_input()) failure.ranks.push_back(peer);
+  }
+  return tl::unexpected<plugins::Failure>(std::move(failure));
 }
 
 }  // namespace weft::comm_gloo

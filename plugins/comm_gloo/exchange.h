@@ -14,17 +14,12 @@
 
 #include "plugins/comm_gloo/frame.h"
 #include "plugins/comm_gloo/lane.h"
+#include "plugins/common/transport.h"
 #include "weft/communicator.h"
 
 namespace weft::comm_gloo {
 
-// An operation that failed, and the rank whose silence or end was the reason; -1: none in particular.
-struct Failure {
-  std::int32_t rank = -1;
-  Error error;
-  bool collective = false;
-};
-using Outcome = tl::expected<void, Failure>;
+using plugins::Outcome;
 
 // What this rank gives to one peer and takes from it. The entry at this rank's own position is its own
 // contribution.
@@ -52,11 +47,11 @@ class Exchange {
 
   // Ends every lane for both sides. Any thread.
   void shutdown() noexcept;
-  // Ranks of which nothing has come so far, other than `except`.
-  std::vector<std::int32_t> silent_ranks() const;
 
  private:
   std::int32_t size() const noexcept { return static_cast<std::int32_t>(lanes_.size()); }
+  // A failure because of `rank`; at a deadline the other ranks of which nothing has come are named too.
+  tl::unexpected<plugins::Failure> failed(std::int32_t rank, Error error) const;
   Outcome send_round(std::span<const Part> parts, FrameHeader header, std::size_t round, bool always,
                      Deadline deadline);
   Outcome receive_frame(std::int32_t peer, FrameHeader expected, Bytes bytes, Deadline deadline);

@@ -6,34 +6,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "plugins/common/call.h"
 #include "weft/buffer.h"
 
 namespace weft::comm_gloo {
 
-enum class Kind : std::uint8_t {
-  hello = 0,
-  all_reduce,
-  all_gather,
-  reduce_scatter,
-  broadcast,
-  all_to_all,
-  all_to_all_v,
-  barrier,
-};
-
-constexpr const char* to_string(Kind kind) noexcept {
-  switch (kind) {
-    case Kind::hello: return "hello";
-    case Kind::all_reduce: return "all_reduce";
-    case Kind::all_gather: return "all_gather";
-    case Kind::reduce_scatter: return "reduce_scatter";
-    case Kind::broadcast: return "broadcast";
-    case Kind::all_to_all: return "all_to_all";
-    case Kind::all_to_all_v: return "all_to_all_v";
-    case Kind::barrier: return "barrier";
-  }
-  return "unknown";
-}
+using plugins::Kind;
 
 // Native byte order: Gloo's own framing is native too.
 struct FrameHeader {
@@ -47,6 +25,9 @@ struct FrameHeader {
   Bytes offset = 0;            // of the payload in those
 
   bool operator==(const FrameHeader&) const = default;
+  plugins::Call call() const noexcept {
+    return {.kind = kind, .dtype = dtype, .reduce_op = reduce_op, .root = root, .sequence = sequence, .total = total};
+  }
 };
 static_assert(sizeof(FrameHeader) == 32);
 

@@ -34,7 +34,6 @@ namespace weft::comm_gloo {
 
 class Postbox {
  public:
-  static constexpr std::uint32_t tags = 65536;
   static constexpr Bytes max_bytes = Bytes{1} << 34;  // of one message, exclusive
 
   // `mesh` is connected, over `device`, and used by nobody else; `sockets` are duplicates of its descriptors by rank.

@@ -41,17 +41,6 @@ std::vector<int> open_descriptors() {
 
 }  // namespace
 
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  if (this == &other) return *this;
-  if (fd_ >= 0) ::close(fd_);
-  fd_ = other.release();
-  return *this;
-}
-Descriptor::~Descriptor() {
-  if (fd_ >= 0) ::close(fd_);
-}
-int Descriptor::release() noexcept { return std::exchange(fd_, -1); }
-
 Result<Descriptor> duplicate_socket(std::span<const char> local, const std::function<Result<std::string>()>& remote) {
   std::vector<int> matches = open_descriptors();
   std::erase_if(matches, [&](int fd) { return !is_connected_from(fd, local); });

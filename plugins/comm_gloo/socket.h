@@ -1,28 +1,16 @@
-// Descriptors, and finding the socket that Gloo keeps to itself.
+// Finding the socket that Gloo keeps to itself.
 #pragma once
 
 #include <functional>
 #include <span>
 #include <string>
 
+#include "plugins/common/descriptor.h"
 #include "weft/status.h"
 
 namespace weft::comm_gloo {
 
-// A descriptor that closes itself.
-class Descriptor {
- public:
-  Descriptor() noexcept = default;
-  explicit Descriptor(int fd) noexcept : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(other.release()) {}
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  ~Descriptor();
-  int get() const noexcept { return fd_; }
-
- private:
-  int release() noexcept;
-  int fd_ = -1;
-};
+using plugins::Descriptor;
 
 // A duplicate of the descriptor of this process's connected socket with local address `local`. Several may have it, for
 // Linux lets connections to different peers share a port; only then is `remote` asked for the address of the other end.

@@ -3,10 +3,10 @@
 
 #include <filesystem>
 
-#include "tests/unit/comm_gloo/ranks.h"
-#include "tests/unit/comm_gloo/reference.h"
+#include "tests/support/communicator/ranks.h"
+#include "tests/support/communicator/reference.h"
 
-namespace weft::comm_gloo {
+namespace weft::test {
 namespace {
 
 using testing::HasSubstr;
@@ -15,13 +15,16 @@ std::ptrdiff_t entries(const char* folder) {
   return std::distance(std::filesystem::directory_iterator(folder), std::filesystem::directory_iterator());
 }
 
-TEST(Open, NamesTheRanksThatDidNotCome) {
+WEFT_FOR_EACH_PLUGIN(Open);
+WEFT_FOR_EACH_PLUGIN(Groups);
+
+TEST_P(Open, NamesTheRanksThatDidNotCome) {
   store::StoreHost host;
   store::LocalStore store(host);
   GroupSpec spec = spec_of(store, "missing/1", 1, 4);
   spec.members = {"rank 4 (dp 1, tp 0)", "rank 5 (dp 1, tp 1)", "rank 6 (dp 1, tp 2)", "rank 7 (dp 1, tp 3)"};
   spec.deadline = Deadline::in(std::chrono::milliseconds(100));
-  auto communicator = Plugin::make();
+  auto communicator = make();
   const auto group = communicator->open(spec);
   ASSERT_FALSE(group);
   EXPECT_EQ(group.error().code, ErrorCode::deadline_exceeded);
@@ -30,9 +33,9 @@ TEST(Open, NamesTheRanksThatDidNotCome) {
   EXPECT_EQ(host.size(), 0u);
 }
 
-TEST(Open, RefusesARankThatIsThereAlready) {
+TEST_P(Open, RefusesARankThatIsThereAlready) {
   store::StoreHost host;
-  auto communicator = Plugin::make();
+  auto communicator = make();
   std::atomic<int> refused{0}, opened{0};
   on_threads(3, [&](std::int32_t thread) {
     store::LocalStore store(host);
@@ -50,9 +53,9 @@ TEST(Open, RefusesARankThatIsThereAlready) {
   EXPECT_EQ(refused, 1);
 }
 
-TEST(Open, TellsBothSidesThatTheirSizesDiffer) {
+TEST_P(Open, TellsBothSidesThatTheirSizesDiffer) {
   store::StoreHost host;
-  auto communicator = Plugin::make();
+  auto communicator = make();
   on_threads(2, [&](std::int32_t rank) {
     store::LocalStore store(host);
     const auto group = communicator->open(spec_of(store, "sizes/1", rank, 2 + rank));
@@ -63,10 +66,10 @@ TEST(Open, TellsBothSidesThatTheirSizesDiffer) {
   });
 }
 
-TEST(Open, RefusesASpecThatCannotBe) {
+TEST_P(Open, RefusesASpecThatCannotBe) {
   store::StoreHost host;
   store::LocalStore store(host);
-  auto communicator = Plugin::make();
+  auto communicator = make();
   const auto code = [&](const std::function<void(GroupSpec&)>& spoil) {
     GroupSpec spec = spec_of(store, "bad/1", 0, 2);
     spoil(spec);
@@ -82,37 +85,8 @@ TEST(Open, RefusesASpecThatCannotBe) {
   EXPECT_EQ(code([](GroupSpec& spec) { spec.memory = MemoryKind::device; }), ErrorCode::unimplemented);
 }
 
-TEST(Open, NamesAnAddressThatIsNotOfThisMachine) {
-  store::StoreHost host;
-  auto communicator = Plugin::make();
-  on_threads(2, [&](std::int32_t rank) {
-    store::LocalStore store(host);
-    GroupSpec spec = spec_of(store, "address/1", rank, 2);
-    spec.address = "192.0.2.7";
-    const auto group = communicator->open(spec);
-    ASSERT_FALSE(group);
-    EXPECT_EQ(group.error().code, ErrorCode::invalid_argument);
-    EXPECT_THAT(group.error().message, HasSubstr("192.0.2.7"));
-  });
-}
-
-TEST(Open, ListensOnTheInterfaceThatTheOptionNamesOrFindsAnAddressItself) {
-  with_group(2, [](Group& group) { expect_ok(finish(group.barrier({}))); },
-             {{.key = "interface", .value = std::string("lo"), .where = "test"}});
-  store::StoreHost host;
-  auto communicator = Plugin::make();
-  on_threads(2, [&](std::int32_t rank) {
-    store::LocalStore store(host);
-    GroupSpec spec = spec_of(store, "route/1", rank, 2);
-    spec.address.clear();
-    auto group = communicator->open(spec);
-    ASSERT_TRUE(group) << group.error().message;
-    expect_ok(finish((*group)->barrier({})));
-  });
-}
-
-TEST(Open, OfOneRankNeedsNoStoreAndNoNetwork) {
-  auto communicator = Plugin::make();
+TEST_P(Open, OfOneRankNeedsNoStoreAndNoNetwork) {
+  auto communicator = make();
   auto group = communicator->open({.id = "alone"});
   ASSERT_TRUE(group) << group.error().message;
   Data data = data_of(DType::f32, 0, 10);
@@ -121,8 +95,8 @@ TEST(Open, OfOneRankNeedsNoStoreAndNoNetwork) {
   expect_ok((*group)->close(Deadline::in(patience)));
 }
 
-TEST(Group, RefusesCallsThatCannotBeAndStaysWhole) {
-  with_group(2, [&](Group& group) {
+TEST_P(Groups, RefusesCallsThatCannotBeAndStaysWhole) {
+  with_group(*make(), 2, [&](Group& group) {
     auto memory = group.allocate(64);
     ASSERT_TRUE(memory);
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(memory->data) % 64, 0u);
@@ -149,8 +123,8 @@ TEST(Group, RefusesCallsThatCannotBeAndStaysWhole) {
   });
 }
 
-TEST(Group, AllocatesNothingWhereThereIsNotEnoughAndStaysWhole) {
-  with_group(2, [&](Group& group) {
+TEST_P(Groups, AllocatesNothingWhereThereIsNotEnoughAndStaysWhole) {
+  with_group(*make(), 2, [&](Group& group) {
     for (const Bytes bytes : {Bytes{1} << 62, ~Bytes{0} - 63, ~Bytes{0}}) {
       const auto memory = group.allocate(bytes);
       ASSERT_FALSE(memory);
@@ -160,11 +134,11 @@ TEST(Group, AllocatesNothingWhereThereIsNotEnoughAndStaysWhole) {
   });
 }
 
-TEST(Group, AbortFromAnotherThreadEndsWhatIsPending) {
+TEST_P(Groups, AbortFromAnotherThreadEndsWhatIsPending) {
   enum class Pending { collective, recv, send };
   for (const Pending pending : {Pending::collective, Pending::recv, Pending::send}) {
     store::StoreHost host;
-    auto communicator = Plugin::make();
+    auto communicator = make();
     std::atomic<bool> done{false};
     on_threads(2, [&](std::int32_t rank) {
       store::LocalStore store(host);
@@ -205,9 +179,9 @@ TEST(Group, AbortFromAnotherThreadEndsWhatIsPending) {
   }
 }
 
-TEST(Group, AbortBeforeAnOperationEndsTheNextOne) {
+TEST_P(Groups, AbortBeforeAnOperationEndsTheNextOne) {
   store::StoreHost host;
-  auto communicator = Plugin::make();
+  auto communicator = make();
   on_threads(2, [&](std::int32_t rank) {
     store::LocalStore store(host);
     auto group = communicator->open(spec_of(store, "early/1", rank, 2));
@@ -218,10 +192,10 @@ TEST(Group, AbortBeforeAnOperationEndsTheNextOne) {
   });
 }
 
-TEST(Group, MayBeOpenedAndClosedAHundredTimesAndLeavesNothing) {
+TEST_P(Groups, MayBeOpenedAndClosedAHundredTimesAndLeavesNothing) {
   store::StoreHost host;
   std::ptrdiff_t descriptors = 0, threads = 0;
-  auto communicator = Plugin::make();
+  auto communicator = make();
   const std::ptrdiff_t threads_before = entries("/proc/self/task");
   for (int round = 0; round <= 100; ++round) {
     on_threads(2, [&](std::int32_t rank) {
@@ -244,10 +218,10 @@ TEST(Group, MayBeOpenedAndClosedAHundredTimesAndLeavesNothing) {
   EXPECT_EQ(entries("/proc/self/task"), threads_before);
 }
 
-TEST(Group, MayOverlapWithOthersOfTheSameRanksAndThreads) {
+TEST_P(Groups, MayOverlapWithOthersOfTheSameRanksAndThreads) {
   // Each of four threads is in a group of rows, one of columns and one of all, as tensor, pipeline and data groups are.
   store::StoreHost host;
-  auto communicator = Plugin::make();
+  auto communicator = make();
   on_threads(4, [&](std::int32_t me) {
     store::LocalStore store(host);
     const std::int32_t row = me / 2, column = me % 2;
@@ -268,9 +242,9 @@ TEST(Group, MayOverlapWithOthersOfTheSameRanksAndThreads) {
   EXPECT_EQ(host.size(), 0u);
 }
 
-TEST(Group, ManyMayBeOpenedAndUsedAtOnceByThreadsOfOneProcess) {
+TEST_P(Groups, ManyMayBeOpenedAndUsedAtOnceByThreadsOfOneProcess) {
   store::StoreHost host;
-  auto communicator = Plugin::make();
+  auto communicator = make();
   on_threads(8, [&](std::int32_t thread) {
     store::LocalStore store(host);
     const std::int32_t rank = thread % 2, id = thread / 2;
@@ -286,4 +260,4 @@ TEST(Group, ManyMayBeOpenedAndUsedAtOnceByThreadsOfOneProcess) {
 }
 
 }  // namespace
-}  // namespace weft::comm_gloo
+}  // namespace weft::test

@@ -1,17 +1,28 @@
 // Every collective, element type and awkward length, on 1 to 4 ranks, against a naive reference.
 #include <algorithm>
 
-#include "tests/unit/comm_gloo/ranks.h"
-#include "tests/unit/comm_gloo/reference.h"
+#include "tests/support/communicator/ranks.h"
+#include "tests/support/communicator/reference.h"
 
-namespace weft::comm_gloo {
+namespace weft::test {
 namespace {
 
 // In elements. The last ones need several frames and, for more than two ranks, two exchanges.
 const std::vector<std::size_t> counts = {0, 1, 3, 127, 4095, 4097, 40'961};
 
-class Ranks : public testing::TestWithParam<std::int32_t> {};
-INSTANTIATE_TEST_SUITE_P(OneToFour, Ranks, testing::Values(1, 2, 3, 4));
+class Ranks : public testing::TestWithParam<std::tuple<const char*, std::int32_t>> {
+ protected:
+  static std::int32_t ranks() { return std::get<1>(GetParam()); }
+  static void with_ranks(const std::function<void(Group&)>& body) {
+    auto communicator = Plugin::make(std::get<0>(GetParam()));
+    with_group(*communicator, ranks(), body);
+  }
+};
+INSTANTIATE_TEST_SUITE_P(OneToFour, Ranks,
+                         testing::Combine(testing::Values("gloo", "shm"), testing::Values(1, 2, 3, 4)),
+                         [](const auto& each) {
+                           return std::get<0>(each.param) + std::string("_") + std::to_string(std::get<1>(each.param));
+                         });
 
 void for_each_case(const std::function<void(DType, std::size_t)>& body) {
   for (const DType type : all_types)
@@ -24,8 +35,8 @@ void for_each_case(const std::function<void(DType, std::size_t)>& body) {
 std::size_t index(std::int32_t rank) { return static_cast<std::size_t>(rank); }
 
 TEST_P(Ranks, AllReduceSumsInRankOrderWhateverTheLength) {
-  const std::int32_t size = GetParam();
-  with_group(size, [&](Group& group) {
+  const std::int32_t size = ranks();
+  with_ranks([&](Group& group) {
     for_each_case([&](DType type, std::size_t count) {
       Guarded data(data_of(type, group.rank(), count));
       expect_ok(finish(group.all_reduce(data.buffer(), type, ReduceOp::sum, {})));
@@ -36,8 +47,8 @@ TEST_P(Ranks, AllReduceSumsInRankOrderWhateverTheLength) {
 }
 
 TEST_P(Ranks, AllReduceFindsTheGreatestAndTheLeast) {
-  const std::int32_t size = GetParam();
-  with_group(size, [&](Group& group) {
+  const std::int32_t size = ranks();
+  with_ranks([&](Group& group) {
     for_each_case([&](DType type, std::size_t count) {
       for (const ReduceOp op : {ReduceOp::max, ReduceOp::min}) {
         Guarded data(data_of(type, group.rank(), count));
@@ -49,10 +60,10 @@ TEST_P(Ranks, AllReduceFindsTheGreatestAndTheLeast) {
 }
 
 TEST_P(Ranks, AllReduceOfAMebibyteIsTheSameAtEveryOffset) {
-  const std::int32_t size = GetParam();
+  const std::int32_t size = ranks();
   const std::size_t count = (1u << 20) / sizeof(float);
   const Data whole = reduced(DType::f32, ReduceOp::sum, size, count);
-  with_group(size, [&](Group& group) {
+  with_ranks([&](Group& group) {
     const Data mine = data_of(DType::f32, group.rank(), count);
     Guarded data(mine);
     expect_ok(finish(group.all_reduce(data.buffer(), DType::f32, ReduceOp::sum, {})));
@@ -68,8 +79,8 @@ TEST_P(Ranks, AllReduceOfAMebibyteIsTheSameAtEveryOffset) {
 }
 
 TEST_P(Ranks, AllGatherPutsPartsInRankOrder) {
-  const std::int32_t size = GetParam();
-  with_group(size, [&](Group& group) {
+  const std::int32_t size = ranks();
+  with_ranks([&](Group& group) {
     for_each_case([&](DType type, std::size_t count) {
       Data expected;
       for (std::int32_t rank = 0; rank < size; ++rank) {
@@ -92,8 +103,8 @@ TEST_P(Ranks, AllGatherPutsPartsInRankOrder) {
 }
 
 TEST_P(Ranks, ReduceScatterGivesEachRankItsPartOfTheSum) {
-  const std::int32_t size = GetParam();
-  with_group(size, [&](Group& group) {
+  const std::int32_t size = ranks();
+  with_ranks([&](Group& group) {
     for_each_case([&](DType type, std::size_t count) {
       const Data sum = reduced(type, ReduceOp::sum, size, count * index(size));
       const Bytes part = count * size_of(type);
@@ -108,8 +119,8 @@ TEST_P(Ranks, ReduceScatterGivesEachRankItsPartOfTheSum) {
 }
 
 TEST_P(Ranks, BroadcastGivesEverybodyTheRootsData) {
-  const std::int32_t size = GetParam();
-  with_group(size, [&](Group& group) {
+  const std::int32_t size = ranks();
+  with_ranks([&](Group& group) {
     for_each_case([&](DType type, std::size_t count) {
       for (std::int32_t root = 0; root < size; ++root) {
         Guarded data(data_of(type, group.rank(), count));
@@ -127,8 +138,8 @@ Data part_of(DType type, std::int32_t from, std::int32_t to, std::size_t count) 
 }
 
 TEST_P(Ranks, AllToAllExchangesEqualParts) {
-  const std::int32_t size = GetParam();
-  with_group(size, [&](Group& group) {
+  const std::int32_t size = ranks();
+  with_ranks([&](Group& group) {
     for_each_case([&](DType type, std::size_t count) {
       Data given, expected;
       for (std::int32_t peer = 0; peer < size; ++peer) {
@@ -145,11 +156,11 @@ TEST_P(Ranks, AllToAllExchangesEqualParts) {
 }
 
 TEST_P(Ranks, AllToAllVExchangesPartsOfAnyLengthEmptyOnesToo) {
-  const std::int32_t size = GetParam();
+  const std::int32_t size = ranks();
   const auto length = [](std::size_t count, std::int32_t from, std::int32_t to) {
     return count * ((index(from) * 3 + index(to)) % 4);
   };
-  with_group(size, [&](Group& group) {
+  with_ranks([&](Group& group) {
     for_each_case([&](DType type, std::size_t count) {
       Data given, expected;
       std::vector<Bytes> in_parts, out_parts;
@@ -170,9 +181,9 @@ TEST_P(Ranks, AllToAllVExchangesPartsOfAnyLengthEmptyOnesToo) {
 }
 
 TEST_P(Ranks, NobodyLeavesABarrierBeforeAllHaveCome) {
-  const std::int32_t size = GetParam();
+  const std::int32_t size = ranks();
   std::atomic<int> here{0};
-  with_group(size, [&](Group& group) {
+  with_ranks([&](Group& group) {
     for (int round = 1; round <= 50; ++round) {
       ++here;
       expect_ok(finish(group.barrier({})));
@@ -182,8 +193,8 @@ TEST_P(Ranks, NobodyLeavesABarrierBeforeAllHaveCome) {
 }
 
 TEST_P(Ranks, OperationsMayBeCalledBeforeTheLastOneIsWaitedFor) {
-  const std::int32_t size = GetParam();
-  with_group(size, [&](Group& group) {
+  const std::int32_t size = ranks();
+  with_ranks([&](Group& group) {
     Guarded first(data_of(DType::f32, group.rank(), 100)), second(data_of(DType::i64, group.rank(), 100));
     auto one = group.all_reduce(first.buffer(), DType::f32, ReduceOp::sum, {});
     auto two = group.all_reduce(second.buffer(), DType::i64, ReduceOp::max, {});
@@ -198,4 +209,4 @@ TEST_P(Ranks, OperationsMayBeCalledBeforeTheLastOneIsWaitedFor) {
 }
 
 }  // namespace
-}  // namespace weft::comm_gloo
+}  // namespace weft::test

@@ -11,7 +11,7 @@
 #include "weft/communicator.h"
 #include "weft/dtype.h"
 
-namespace weft::comm_gloo {
+namespace weft::test {
 
 using Data = std::vector<std::byte>;
 
@@ -115,4 +115,4 @@ class Guarded {
   std::vector<std::byte> memory_;
 };
 
-}  // namespace weft::comm_gloo
+}  // namespace weft::test

@@ -1,14 +1,16 @@
-#include "plugins/comm_gloo/reduce.h"
+#include "plugins/common/reduce.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 
-#include "tests/unit/comm_gloo/reference.h"
+#include "tests/support/communicator/reference.h"
 
-namespace weft::comm_gloo {
+namespace weft::test {
 namespace {
+
+using plugins::reduce_in_rank_order;
 
 TEST(Reduce, GoesInRankOrder) {
   // 2^24 + 1 rounds back to 2^24, so only ((big + 1) + 1) - big gives 0; any other order gives 1 or 2.
@@ -94,4 +96,4 @@ TEST(Reduce, ConvertsEverySixteenBitFloatAsTheSdkDoes) {
 }
 
 }  // namespace
-}  // namespace weft::comm_gloo
+}  // namespace weft::test

@@ -1,13 +1,13 @@
-#include "plugins/comm_gloo/reduce.h"
+#include "plugins/common/reduce.h"
 
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
 
-#include "plugins/comm_gloo/reduce_floats.h"
+#include "plugins/common/reduce_floats.h"
 
-namespace weft::comm_gloo {
+namespace weft::plugins {
 namespace {
 
 template <class T, ReduceOp op>
@@ -60,4 +60,4 @@ void reduce_in_rank_order(DType type, ReduceOp op, std::span<const std::byte* co
   }
 }
 
-}  // namespace weft::comm_gloo
+}  // namespace weft::plugins

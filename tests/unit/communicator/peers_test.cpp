@@ -1,17 +1,17 @@
 // Peers that die, stop, or do something else than this rank.
 #include <gmock/gmock.h>
 
-#include "tests/unit/comm_gloo/processes.h"
-#include "tests/unit/comm_gloo/reference.h"
+#include "tests/support/communicator/processes.h"
+#include "tests/support/communicator/reference.h"
 
-namespace weft::comm_gloo {
+namespace weft::test {
 namespace {
 
 using testing::HasSubstr;
 
 std::unique_ptr<Group> open_in_process(StoreClient& store, PluginHandle<Communicator>& communicator, std::int32_t rank,
                                        std::int32_t size, Duration operation_timeout = patience) {
-  communicator = Plugin::make();
+  communicator = ForEachPlugin::make();
   GroupSpec spec = spec_of(store, "processes/1", rank, size);
   spec.operation_timeout = operation_timeout;
   for (std::int32_t member = 0; member < size; ++member)
@@ -28,7 +28,10 @@ Error failure_of(Result<Work> work, Deadline deadline = Deadline::in(patience)) 
   return status ? Error{} : status.error();
 }
 
-TEST(Processes, ComputeTheSameBitsAsThreads) {
+WEFT_FOR_EACH_PLUGIN(Processes);
+WEFT_FOR_EACH_PLUGIN(Peers);
+
+TEST_P(Processes, ComputeTheSameBitsAsThreads) {
   SharedStore store;
   const std::size_t count = 50'000;
   const auto body = [&](std::int32_t rank) {
@@ -48,7 +51,7 @@ TEST(Processes, ComputeTheSameBitsAsThreads) {
   EXPECT_TRUE(store.list("group/", Deadline::never())->empty());
 }
 
-TEST(Processes, AKilledRankEndsTheOthersPendingCollectivesAndIsNamed) {
+TEST_P(Processes, AKilledRankEndsTheOthersPendingCollectivesAndIsNamed) {
   SharedStore store;
   const auto survive = [&](std::int32_t rank) {
     PluginHandle<Communicator> communicator;
@@ -78,7 +81,7 @@ TEST(Processes, AKilledRankEndsTheOthersPendingCollectivesAndIsNamed) {
   EXPECT_TRUE(children.well(1));
 }
 
-TEST(Processes, AStoppedRankIsMissedAtTheDeadlineOfTheWait) {
+TEST_P(Processes, AStoppedRankIsMissedAtTheDeadlineOfTheWait) {
   SharedStore store;
   Children children(2, [&](std::int32_t rank) {
     PluginHandle<Communicator> communicator;
@@ -105,7 +108,7 @@ TEST(Processes, AStoppedRankIsMissedAtTheDeadlineOfTheWait) {
   children.kill(1);
 }
 
-TEST(Processes, AStoppedRankIsMissedAtTheOperationsOwnTimeOut) {
+TEST_P(Processes, AStoppedRankIsMissedAtTheOperationsOwnTimeOut) {
   SharedStore store;
   const Duration timeout = std::chrono::milliseconds(300);
   Children children(2, [&](std::int32_t rank) {
@@ -132,7 +135,7 @@ TEST(Processes, AStoppedRankIsMissedAtTheOperationsOwnTimeOut) {
   children.kill(1);
 }
 
-TEST(Processes, AStoppedRankIsMissedByARecv) {
+TEST_P(Processes, AStoppedRankIsMissedByARecv) {
   SharedStore store;
   Children children(2, [&](std::int32_t rank) {
     PluginHandle<Communicator> communicator;
@@ -153,7 +156,7 @@ TEST(Processes, AStoppedRankIsMissedByARecv) {
 }
 
 // The peer dies while this rank's message is half way: the wait for the send must end too.
-TEST(Processes, AKilledRankEndsAPendingSendAndRecv) {
+TEST_P(Processes, AKilledRankEndsAPendingSendAndRecv) {
   for (const bool outgoing : {true, false}) {
     SharedStore store;
     Children children(2, [&](std::int32_t rank) {
@@ -184,9 +187,9 @@ TEST(Processes, AKilledRankEndsAPendingSendAndRecv) {
   }
 }
 
-TEST(Peers, ThatCallDifferentThingsAreBothNamed) {
+TEST_P(Peers, ThatCallDifferentThingsAreBothNamed) {
   store::StoreHost host;
-  auto communicator = Plugin::make();
+  auto communicator = make();
   on_threads(2, [&](std::int32_t rank) {
     store::LocalStore store(host);
     auto group = communicator->open(spec_of(store, "differ/1", rank, 2));
@@ -201,9 +204,9 @@ TEST(Peers, ThatCallDifferentThingsAreBothNamed) {
   });
 }
 
-TEST(Peers, AreToldWhyARankLeft) {
+TEST_P(Peers, AreToldWhyARankLeft) {
   store::StoreHost host;
-  auto communicator = Plugin::make();
+  auto communicator = make();
   on_threads(2, [&](std::int32_t rank) {
     store::LocalStore store(host);
     auto group = communicator->open(spec_of(store, "why/1", rank, 2));
@@ -217,4 +220,4 @@ TEST(Peers, AreToldWhyARankLeft) {
 }
 
 }  // namespace
-}  // namespace weft::comm_gloo
+}  // namespace weft::test

@@ -13,7 +13,7 @@
 
 #include "weft/store_client.h"
 
-namespace weft::comm_gloo {
+namespace weft::test {
 
 // Made before fork(). A process that dies while it holds the lock leaves it to the next (a robust mutex); every change
 // is one that a reader may see half done without harm, since a key is made visible last.
@@ -145,4 +145,4 @@ class SharedStore final : public StoreClient {
   State* state_;
 };
 
-}  // namespace weft::comm_gloo
+}  // namespace weft::test

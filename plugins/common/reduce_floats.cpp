@@ -1,15 +1,15 @@
-#include "plugins/comm_gloo/reduce_floats.h"
+#include "plugins/common/reduce_floats.h"
 
 #include <cstdint>
 #include <cstring>
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "plugins/comm_gloo/reduce_floats.cpp"
+#define HWY_TARGET_INCLUDE "plugins/common/reduce_floats.cpp"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
-namespace weft::comm_gloo {
+namespace weft::plugins {
 namespace HWY_NAMESPACE {
 namespace {
 
@@ -133,11 +133,11 @@ void reduce_floats_here(DType type, ReduceOp op, std::span<const std::byte* cons
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
-}  // namespace weft::comm_gloo
+}  // namespace weft::plugins
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace weft::comm_gloo {
+namespace weft::plugins {
 
 HWY_EXPORT(reduce_floats_here);
 
@@ -146,5 +146,5 @@ void reduce_floats(DType type, ReduceOp op, std::span<const std::byte* const> so
   HWY_DYNAMIC_DISPATCH(reduce_floats_here)(type, op, sources, count, destination);
 }
 
-}  // namespace weft::comm_gloo
+}  // namespace weft::plugins
 #endif

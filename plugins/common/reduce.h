@@ -7,7 +7,7 @@
 #include "weft/communicator.h"
 #include "weft/dtype.h"
 
-namespace weft::comm_gloo {
+namespace weft::plugins {
 
 // destination[i] = ((s0[i] op s1[i]) op s2[i]) ..., `count` elements of `type`. f16 and bf16 go through f32
 // and are rounded once; integers wrap. `destination` may be one of the sources. The same code runs on every
@@ -16,4 +16,4 @@ namespace weft::comm_gloo {
 void reduce_in_rank_order(DType type, ReduceOp op, std::span<const std::byte* const> sources, std::size_t count,
                           std::byte* destination) noexcept;
 
-}  // namespace weft::comm_gloo
+}  // namespace weft::plugins

@@ -1,14 +1,16 @@
 // send and recv.
 #include <gmock/gmock.h>
 
-#include "tests/unit/comm_gloo/ranks.h"
-#include "tests/unit/comm_gloo/reference.h"
+#include "tests/support/communicator/ranks.h"
+#include "tests/support/communicator/reference.h"
 
-namespace weft::comm_gloo {
+namespace weft::test {
 namespace {
 
-TEST(Messages, OfEveryTypeAndLengthArriveWhole) {
-  with_group(2, [&](Group& group) {
+WEFT_FOR_EACH_PLUGIN(Messages);
+
+TEST_P(Messages, OfEveryTypeAndLengthArriveWhole) {
+  with_group(*make(), 2, [&](Group& group) {
     for (const DType type : all_types)
       for (const std::size_t count : {0u, 1u, 4095u, 4097u, 300'000u}) {
         Guarded given(data_of(type, group.rank(), count)), taken(count * size_of(type));
@@ -24,10 +26,10 @@ TEST(Messages, OfEveryTypeAndLengthArriveWhole) {
   });
 }
 
-TEST(Messages, AreFirstInFirstOutForEachTag) {
+TEST_P(Messages, AreFirstInFirstOutForEachTag) {
   const std::uint32_t tags[] = {0, 1, 65535};
   const std::int32_t rounds = 100;
-  with_group(2, [&](Group& group) {
+  with_group(*make(), 2, [&](Group& group) {
     std::vector<std::int32_t> numbers(3 * rounds);
     std::vector<Work> works;
     if (group.rank() == 0) {
@@ -52,9 +54,9 @@ TEST(Messages, AreFirstInFirstOutForEachTag) {
   });
 }
 
-TEST(Messages, GoBetweenAnyTwoRanksAmidCollectives) {
+TEST_P(Messages, GoBetweenAnyTwoRanksAmidCollectives) {
   const std::int32_t size = 4;
-  with_group(size, [&](Group& group) {
+  with_group(*make(), size, [&](Group& group) {
     const std::int32_t next = (group.rank() + 1) % size, before = (group.rank() + size - 1) % size;
     for (std::int32_t round = 0; round < 20; ++round) {
       Guarded given(data_of(DType::f32, group.rank(), 5000)), taken(20'000),
@@ -71,8 +73,8 @@ TEST(Messages, GoBetweenAnyTwoRanksAmidCollectives) {
   });
 }
 
-TEST(Messages, MayBeSentLongBeforeTheyAreTaken) {
-  with_group(2, [&](Group& group) {
+TEST_P(Messages, MayBeSentLongBeforeTheyAreTaken) {
+  with_group(*make(), 2, [&](Group& group) {
     std::vector<std::int64_t> data(1 << 16, group.rank());
     const Buffer all{.data = data.data(), .size = data.size() * 8};
     if (group.rank() == 0) {
@@ -88,4 +90,4 @@ TEST(Messages, MayBeSentLongBeforeTheyAreTaken) {
 }
 
 }  // namespace
-}  // namespace weft::comm_gloo
+}  // namespace weft::test

@@ -7,10 +7,10 @@
 #include <csignal>
 #include <cstdio>
 
-#include "tests/unit/comm_gloo/ranks.h"
-#include "tests/unit/comm_gloo/shared_store.h"
+#include "tests/support/communicator/ranks.h"
+#include "tests/support/communicator/shared_store.h"
 
-namespace weft::comm_gloo {
+namespace weft::test {
 
 // Forks before any thread exists in the test, kills what is left at its end.
 class Children {
@@ -62,4 +62,4 @@ class Children {
   std::vector<pid_t> children_;
 };
 
-}  // namespace weft::comm_gloo
+}  // namespace weft::test
