@@ -54,7 +54,7 @@ Result<std::string> Meeting::details_of(std::int32_t rank, std::string_view valu
 
 // The error of a wait that ended at its deadline: who is not there.
 Error Meeting::missing_ranks() const {
-  const auto keys = spec_.store->list(prefix_ + "rank/", Deadline::in(courtesy * 5));
+  const auto keys = spec_.store->list(prefix_ + "rank/", Deadline::in(courtesy));
   std::string names;
   int missing = 0;
   for (std::int32_t rank = 0; rank < spec_.size && keys; ++rank) {
