@@ -89,7 +89,10 @@ int run_check(const CheckOptions& options) {
   const auto setup = make_setup(options.setup, code);
   if (setup == nullptr) return code;
   if (options.print) {
-    fmt::print("# resolved configuration, hash {}\n{}", hash_config(setup->config), print_config(setup->config));
+    fmt::print("# resolved configuration, hash {}\n", hash_config(setup->config));
+    for (const std::string& reason : setup->plan.reasons)
+      fmt::print("# {}\n", reason);
+    fmt::print("{}", print_config(setup->config));
     return exit_ok;
   }
   const ModelShape& shape = setup->model.shape;

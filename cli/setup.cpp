@@ -53,6 +53,31 @@ void print(const std::vector<Problem>& problems) {
     fmt::print(stderr, "{}\n", to_string(problem));
 }
 
+// Where the plan chose other communicators than one machine would get, loads those; then writes all into the configuration,
+// so that workers need not choose.
+Status settle_communicators(Setup& setup) {
+  Config& config = setup.config;
+  const Plan& plan = setup.plan;
+  PluginLoader loader(config, *setup.host);
+  if (setup.communicator->info.name != plan.communicator) {
+    setup.communicator = loader.load("communicator", "communicator", config.communicator, plan.communicator);
+    loader.options(setup.communicator, "communicator", config.communicator);
+  }
+  if (plan.control == plan.communicator)
+    setup.control = setup.communicator;
+  else if (setup.control->info.name != plan.control)
+    setup.control = loader.load("communicator", "communicator", {.where = config.communicator.where}, plan.control);
+  if (!loader.problems().empty()) {
+    std::string all;
+    for (const Problem& problem : loader.problems())
+      all += (all.empty() ? "" : "\n") + to_string(problem);
+    return fail(loader.code() == exit_usage ? ErrorCode::invalid_argument : ErrorCode::refused, std::move(all));
+  }
+  if (config.communicator.plugin == "auto") config.communicator.plugin = plan.communicator;
+  if (config.control == "auto" && !plan.control.empty()) config.control = plan.control;
+  return {};
+}
+
 }  // namespace
 
 std::string build_identity() { return WEFT_VERSION; }
@@ -86,7 +111,13 @@ std::unique_ptr<Setup> make_setup(const SetupOptions& options, int& exit_code) {
       PluginHost::Options{.search_path = SearchPath::standard(options.plugin_dirs), .strict = config.plugins.strict});
 
   PluginLoader loader(config, *setup->host);
-  const PluginNames names = resolve_plugins(config);
+  // What "auto" chooses depends on where ranks are placed, which is known only when all plugins are there that place them.
+  // Until then it is what one machine gets, so that mistakes in the file come all at once.
+  Unusable unusable;
+  if (config.communicator.plugin == "auto")
+    if (const auto shm = setup->host->load({.kind = "communicator", .name = "shm"}); !shm)
+      unusable.shm = shm.error().message;
+  const PluginNames names = resolve_plugins(config, {}, unusable);
   const LoadedPlugin* executor = loader.load("executor", "executor", config.executor, config.executor.plugin);
   const LoadedPlugin* balancer = loader.load("load_balancer", "balancer", config.balancer, config.balancer.plugin);
   setup->communicator = loader.load("communicator", "communicator", config.communicator, names.communicator);
@@ -132,9 +163,9 @@ std::unique_ptr<Setup> make_setup(const SetupOptions& options, int& exit_code) {
     nodes_answered = inventory.has_value();
     if (!inventory) return fail(annotate(std::move(inventory).error(), executor->id()));
     setup->inventory = std::move(*inventory);
-    WEFT_ASSIGN(plan, make_plan(config, setup->model.shape, setup->inventory));
+    WEFT_ASSIGN(plan, make_plan(config, setup->model.shape, setup->inventory, unusable));
     setup->plan = std::move(plan);
-    return {};
+    return settle_communicators(*setup);
   }();
   if (!built) {
     fmt::print(stderr, "{}\n", built.error().message);

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "core/plan/plan.h"
+#include "core/plan/spread.h"
 
 namespace weft {
 namespace {
@@ -161,20 +162,6 @@ void make_ranks(const Config& config, const ModelShape& shape, const Inventory& 
 
 }  // namespace
 
-PluginNames resolve_plugins(const Config& config) {
-  PluginNames names;
-  const auto resolve = [&](const std::string& asked, const char* what, const std::string& fallback, const char* why) {
-    if (asked != "auto") return asked;
-    names.reasons.push_back(fmt::format("{} = auto: {}, {}", what, fallback, why));
-    return fallback;
-  };
-  names.communicator = resolve(config.communicator.plugin, "communicator.plugin", "gloo",
-                               "the one this version has (shared memory and NCCL come later)");
-  names.control = resolve(config.control, "communicator.control", names.communicator, "as the tensors' groups");
-  names.device = resolve(config.device.plugin, "device.plugin", "cpu", "no GPU device in this version");
-  return names;
-}
-
 LayerRange layers_of_stage(std::int32_t layers, std::int32_t stages, std::int32_t stage) noexcept {
   const std::int32_t each = layers / stages;
   const std::int32_t more = layers % stages;
@@ -182,7 +169,8 @@ LayerRange layers_of_stage(std::int32_t layers, std::int32_t stages, std::int32_
   return {.first = first, .last = first + each + (stage < more ? 1 : 0)};
 }
 
-Result<Plan> make_plan(const Config& config, const ModelShape& shape, const Inventory& inventory) {
+Result<Plan> make_plan(const Config& config, const ModelShape& shape, const Inventory& inventory,
+                       const Unusable& unusable) {
   Refusals refusals;
   if (inventory.nodes.empty()) refusals.add("the executor knows no node to place ranks on");
   check_sizes(config, shape, refusals);
@@ -192,13 +180,19 @@ Result<Plan> make_plan(const Config& config, const ModelShape& shape, const Inve
   plan.data = config.parallel.data;
   plan.pipeline = config.parallel.pipeline;
   plan.tensor = config.parallel.tensor;
-  PluginNames names = resolve_plugins(config);
+  plan.distribution = config.batch.distribution;
+  make_ranks(config, shape, inventory, plan);
+  const Spread spread = spread_of(plan);
+  PluginNames names = resolve_plugins(config, spread, unusable);
+  if (names.communicator == "shm" && spread.replicas)
+    refusals.add("communicator.plugin = shm joins ranks of one machine, but {}; choose gloo, or auto", spread.where);
+  if (names.control == "shm" && (spread.replicas || spread.leaders))
+    refusals.add("communicator.control = shm joins ranks of one machine, but {}; choose gloo, or auto", spread.where);
   plan.communicator = std::move(names.communicator);
   plan.control = std::move(names.control);
   plan.device = std::move(names.device);
   plan.reasons = std::move(names.reasons);
-  plan.distribution = config.batch.distribution;
-  make_ranks(config, shape, inventory, plan);
+  plan.warnings = std::move(names.warnings);
   for (const Node& node : inventory.nodes) {
     std::vector<RankPlan*> ranks;
     for (ReplicaPlan& replica : plan.replicas)

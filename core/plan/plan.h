@@ -47,14 +47,27 @@ struct Plan {
   std::int32_t world_size() const noexcept { return data * pipeline * tensor; }
 };
 
-// Which plugins "auto" stands for here, and why.
+// Which of the plan's groups go from node to node.
+struct Spread {
+  bool replicas = false;  // some replica's ranks are on several nodes
+  bool leaders = false;   // the leaders are
+  std::string where;      // for people: "replica 0 on a and b"
+};
+
+// Why plugins that "auto" would choose cannot be used; empty: they can.
+struct Unusable {
+  std::string shm;
+};
+
+// Which plugins "auto" stands for here, and why. Shared memory joins the ranks of one machine only.
 struct PluginNames {
   std::string communicator;
   std::string control;
   std::string device;
   std::vector<std::string> reasons;
+  std::vector<std::string> warnings;
 };
-PluginNames resolve_plugins(const Config& config);
+PluginNames resolve_plugins(const Config& config, const Spread& spread, const Unusable& unusable);
 
 // Which layers a pipeline stage has: as even as can be, earlier stages take the remainder.
 struct LayerRange {
@@ -64,7 +77,8 @@ struct LayerRange {
 LayerRange layers_of_stage(std::int32_t layers, std::int32_t stages, std::int32_t stage) noexcept;
 
 // Every reason why this cannot be, all at once: invalid_argument, one reason a line.
-Result<Plan> make_plan(const Config& config, const ModelShape& shape, const Inventory& inventory);
+Result<Plan> make_plan(const Config& config, const ModelShape& shape, const Inventory& inventory,
+                       const Unusable& unusable = {});
 
 // For people: a table, then why and warnings.
 std::string plan_table(const Plan& plan);

@@ -9,6 +9,7 @@
 namespace weft {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -157,11 +158,61 @@ TEST(Plan, NodesAreFilledInProportionToTheirCores) {
   EXPECT_EQ(big, 4);
 }
 
+TEST(Plan, AutoTakesSharedMemoryForGroupsOfOneMachine) {
+  const auto plan = make_plan(config(2, 2), shape, {.nodes = {node("a", 4)}});
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->communicator, "shm");
+  EXPECT_EQ(plan->control, "shm");
+  EXPECT_THAT(plan->warnings, IsEmpty());
+}
+
+TEST(Plan, AutoTakesGlooForTheLeadersWhereCopiesAreOnSeveralMachines) {
+  const auto plan = make_plan(config(2, 2), shape, {.nodes = {node("a", 2), node("b", 2)}});
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->communicator, "shm");
+  EXPECT_EQ(plan->control, "gloo");
+  EXPECT_THAT(plan->reasons, Contains("communicator.control = auto: gloo, the leaders are on a and b"));
+}
+
+TEST(Plan, AutoTakesGlooWhereACopyIsOnSeveralMachines) {
+  const auto plan = make_plan(config(1, 2, 2), shape, {.nodes = {node("a", 2), node("b", 2)}});
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->communicator, "gloo");
+  EXPECT_EQ(plan->control, "gloo");
+  EXPECT_THAT(plan->reasons, Contains("communicator.plugin = auto: gloo, replica 0 is on a and b"));
+}
+
+TEST(Plan, AutoTakesGlooAndWarnsWhereSharedMemoryCannotBeUsed) {
+  const auto plan = make_plan(config(2, 2), shape, {.nodes = {node("a", 4)}}, {.shm = "stage 'probe': no memfd"});
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->communicator, "gloo");
+  EXPECT_EQ(plan->control, "gloo");
+  EXPECT_THAT(plan->warnings, Contains(HasSubstr("stage 'probe': no memfd")));
+}
+
+TEST(Plan, SharedMemoryThatIsAskedForIsRefusedWhereItCannotReach) {
+  Config asked = config(1, 2, 2);
+  asked.communicator.plugin = "shm";
+  const Inventory two{.nodes = {node("a", 2), node("b", 2)}};
+  const auto refused = make_plan(asked, shape, two);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message,
+              HasSubstr("communicator.plugin = shm joins ranks of one machine, but replica 0 is on a and b"));
+  Config leaders = config(2, 2);
+  leaders.control = "shm";
+  const auto control = make_plan(leaders, shape, two);
+  ASSERT_FALSE(control);
+  EXPECT_THAT(control.error().message, HasSubstr("communicator.control = shm"));
+}
+
 TEST(Plan, IsPrintedForPeopleAndPrograms) {
   const auto plan = make_plan(config(2, 1), shape, {.nodes = {node("a", 4)}});
   ASSERT_TRUE(plan);
-  EXPECT_THAT(plan_table(*plan), HasSubstr("communicator.plugin = auto: gloo"));
+  EXPECT_THAT(plan_table(*plan), HasSubstr("communicator shm, control shm"));
+  EXPECT_THAT(plan_table(*plan), HasSubstr("communicator.plugin = auto: shm, each copy's ranks are on one machine"));
   const auto json = nlohmann::json::parse(plan_json(*plan));
+  EXPECT_EQ(json["communicator"], "shm");
+  EXPECT_EQ(json["reasons"][0], "communicator.plugin = auto: shm, each copy's ranks are on one machine");
   EXPECT_THAT(json["replicas"], SizeIs(2));
   EXPECT_EQ(json["replicas"][1]["ranks"][0]["cpus"], nlohmann::json({2, 3}));
 }
