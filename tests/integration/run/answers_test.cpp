@@ -68,6 +68,20 @@ TEST_F(Answers, AreTheSameWithTwoTensorRanks) {
   expect_golden();
 }
 
+TEST_F(Answers, AreTheSameOverEveryCommunicatorWithTwoAndFourTensorRanks) {
+  for (const std::string plugin : {"gloo", "shm"})
+    for (const std::string tensor : {"2", "4"}) {
+      SCOPED_TRACE(plugin + ", tensor " + tensor);
+      write_requests(golden_chats());
+      std::filesystem::remove(path("results.jsonl"));
+      std::filesystem::remove(path("results.jsonl.weft-run"));
+      const Ended ended = run({.set = {"parallel.tensor=" + tensor, "parallel.oversubscribe=true",
+                                       "communicator.plugin=" + plugin, "communicator.control=" + plugin}});
+      ASSERT_EQ(ended.code, 0) << ended.err;
+      expect_golden();
+    }
+}
+
 TEST_F(Answers, AreTheSameWithTwoPipelineStages) {
   write_requests(golden_chats());
   const Ended ended = run({.set = {"parallel.pipeline=2"}});
