@@ -127,15 +127,20 @@ void close_waits_for_the_sink(Context& context) {
 void launches_while_it_closes(Context& context) {
   const Bench bench(context);
   constexpr int threads = 4;
+  std::atomic<bool> closed = false;
   std::vector<std::vector<GangSpec>> launched(threads);
   context.run_threads(threads + 1, [&](int thread) {
     if (thread == threads) {
       bench.sink().wait([](const std::vector<Told>& told) { return told.size() >= 10; }, "nothing was told");
-      return context.expect_ok(bench->close(), "close");
+      context.expect_ok(bench->close(), "close");
+      closed = true;
+      return;
     }
     for (int index = 0; index < 10'000; ++index) {
       GangSpec spec = bench.exits({fmt::format("g{}-{}", thread, index), 1}, {0, 0});
+      const bool late = closed;
       const Status status = bench->launch(spec, bench.sink());
+      context.expect(!status || !late, "a launch after close succeeded");
       if (!status) return context.expect_error(status, ErrorCode::failed_precondition, "launch while it closes");
       launched[static_cast<std::size_t>(thread)].push_back(std::move(spec));
       if (index % 10 == 9)

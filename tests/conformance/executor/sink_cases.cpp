@@ -55,6 +55,12 @@ void one_call_at_a_time(Context& context) {
   bench.launch(other);
   bench.launch(bench.exits({"third", 1}, {0, 1}));
   context.expect_ok(bench->stop(other.gang, at_once), "stop");
+  // An executor that does not wait has the time to call; nothing tells that one goes on waiting.
+  std::mutex mutex;
+  std::condition_variable never;
+  std::unique_lock lock(mutex);
+  for (int times = 0; times < 60 && !bench.conduct().overlapped(); ++times)
+    never.wait_for(lock, std::chrono::milliseconds(5));
   gate.open();
   bench.sink().wait_exits({"third", 1}, 2);
   bench.sink().wait_exits(other.gang, 2);

@@ -1,0 +1,137 @@
+#include "tests/conformance/mutants/executor/mutant_executor.h"
+
+#include "tests/conformance/mutants/executor/checks.h"
+#include "tests/conformance/mutants/executor/mutant.h"
+
+namespace weft::mutant {
+
+MutantExecutor::~MutantExecutor() {
+  if (breaks("end_without_close")) {
+    for (auto& [id, one] : living_)
+      one.gang->abandon();
+  } else {
+    (void)close();
+    wait_for_the_end();  // whatever close() left undone
+  }
+}
+
+void* MutantExecutor::query(std::string_view interface_id) {
+  return breaks("undeclared_interface") && interface_id == "log_tails" ? this : nullptr;
+}
+
+Result<Inventory> MutantExecutor::inventory(Deadline deadline) {
+  if (breaks("no_time_no_nodes") && deadline.passed()) return Inventory{};
+  return Inventory{.nodes = {this_node()}};
+}
+
+Status MutantExecutor::launch(const GangSpec& spec, GangSink& sink) {
+  if (breaks("no_calls_inside") && events_.in_its_thread()) return fail(ErrorCode::failed_precondition, "not now");
+  WEFT_TRY(check(spec));
+  WEFT_TRY(admit(spec, sink));
+  if (breaks("launch_waits") && !events_.in_its_thread()) events_.drain();
+  if (breaks("memory_kept")) {
+    auto* const kept = new std::string(65536, 'x');
+    events_.post([kept] { kept->back() = 'y'; });  // used, so that the allocation is not left out
+  }
+  return {};
+}
+
+Status MutantExecutor::admit(const GangSpec& spec, GangSink& sink) {
+  const std::lock_guard lock(mutex_);
+  if (closing_ && !(closed_ && breaks("launches_when_closed")))
+    return fail(ErrorCode::failed_precondition, "it is closed");
+  const auto found = living_.find(spec.gang.id);
+  const bool lives = found != living_.end();
+  if (lives && breaks("two_incarnations") && found->second.incarnation != spec.gang.incarnation) {
+    (void)found->second.gang.release();  // forgotten, and alive
+    living_.erase(found);
+  } else if (lives) {
+    return fail(ErrorCode::already_exists, "gang " + spec.gang.id + " lives");
+  }
+  auto gang = std::make_unique<Gang>(spec, this_node(), listener_for(spec.gang, sink));
+  living_[spec.gang.id] = {.incarnation = spec.gang.incarnation, .gang = std::move(gang)};
+  return {};
+}
+
+Gang::Listener MutantExecutor::listener_for(const GangId& id, GangSink& sink) {
+  return {.placed = [this, id, &sink](const std::vector<Placement>& placements) { placed(id, sink, placements); },
+          .exited = [this, id, &sink](std::int32_t rank, const Exit& exit,
+                                      bool last) { exited(id, sink, rank, exit, last); }};
+}
+
+void MutantExecutor::tell(std::function<void()> call) {
+  if (breaks("sink_in_any_thread")) return call();
+  events_.post(std::move(call));
+}
+
+void MutantExecutor::placed(const GangId& id, GangSink& sink, const std::vector<Placement>& placements) {
+  tell([id, &sink, placements] { sink.on_placed(id, placements); });
+}
+
+void MutantExecutor::exited(const GangId& id, GangSink& sink, std::int32_t rank, const Exit& exit, bool last) {
+  const auto call = [id, &sink, rank, exit] { sink.on_exit(id, rank, exit); };
+  if (!last) return tell(call);
+  const bool late = breaks("name_kept_too_long");
+  std::unique_ptr<Gang> gang = late ? nullptr : forget(id);
+  tell(call);
+  // This is the gang's own thread, which another must join.
+  events_.post([this, late, id, ended = gang.release()] {
+    delete (late ? forget(id).release() : ended);
+    const std::lock_guard lock(mutex_);
+    --ending_;
+    changed_.notify_all();
+  });
+}
+
+std::unique_ptr<Gang> MutantExecutor::forget(const GangId& id) {
+  const std::lock_guard lock(mutex_);
+  ++ending_;
+  const auto found = living_.find(id.id);
+  if (found == living_.end() || found->second.incarnation != id.incarnation) return nullptr;
+  std::unique_ptr<Gang> gang = std::move(found->second.gang);
+  living_.erase(found);
+  changed_.notify_all();
+  return gang;
+}
+
+Status MutantExecutor::stop(const GangId& gang, Duration grace) {
+  const std::lock_guard lock(mutex_);
+  const auto found = living_.find(gang.id);
+  const bool any = breaks("stops_any_incarnation");
+  if (found != living_.end() && (any || found->second.incarnation == gang.incarnation)) {
+    if (breaks("pending_is_not_found") && !found->second.gang->was_placed())
+      return fail(ErrorCode::not_found, "gang " + gang.id + " is not placed");
+    found->second.gang->stop(grace);
+    return {};
+  }
+  if (breaks("stop_finds_anything")) return {};
+  if (closing_) return fail(ErrorCode::failed_precondition, "it is closed");
+  return fail(ErrorCode::not_found, "gang " + gang.id + " does not live");
+}
+
+Status MutantExecutor::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (breaks("closes_once") && closing_) return fail(ErrorCode::failed_precondition, "it is closed");
+    closing_ = true;
+    for (auto& [id, one] : living_)
+      one.gang->stop(Duration::zero());
+  }
+  if (breaks("close_does_not_wait")) return {};
+  wait_for_the_end();
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+  return {};
+}
+
+void MutantExecutor::wait_for_the_end() {
+  const std::lock_guard closing(closing_mutex_);
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] {
+    return living_.empty() && (ending_ == 0 || breaks("close_leaves_a_call"));
+  });  // keepers end what they keep
+  lock.unlock();
+  if (!breaks("close_leaves_a_call")) events_.drain();
+}
+
+}  // namespace weft::mutant

@@ -1,0 +1,16 @@
+#include "weft/plugin.h"
+
+#include "tests/conformance/mutants/executor/mutant_executor.h"
+
+namespace {
+
+weft::Result<std::unique_ptr<weft::Executor>> create(const weft::PluginOptions&, weft::HostServices&) {
+  return std::make_unique<weft::mutant::MutantExecutor>();
+}
+
+}  // namespace
+
+WEFT_PLUGIN(weft::Executor, {.name = "mutant",
+                             .version = "1.0.0",
+                             .summary = "starts ranks below keepers, and breaks a rule",
+                             .create = &create})
