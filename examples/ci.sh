@@ -80,17 +80,22 @@ else
 fi
 # CMake takes these where a page's commands name none.
 export CXX=g++ CXXFLAGS="$strict" CMAKE_BUILD_TYPE=Release
-for example in custom_executor custom_balancer; do
-  echo "== $example/README.md"
-  ${alone[@]+"${alone[@]}"} "$here/run_page" "$here/$example/README.md" ${without[@]+"${without[@]}"}
-done
-wait_for_all
-
-# Places do not meet: they run side by side.
+run_page() {
+  echo "== $1/README.md"
+  ${alone[@]+"${alone[@]}"} "$here/run_page" "$here/$1/README.md" ${without[@]+"${without[@]}"}
+}
+bad_page() {  # what runs beside it ends first
+  wait_for_all
+  echo "ci.sh: failed"
+  exit 1
+}
+run_page custom_executor || bad_page
+# Mostly waits, so the rest goes on beside it; and the places do not meet.
 for place in OverNamespaces OverSsh; do
   in_background "$work/$place.log" "$work/custom_executor/tests/nodes_test.py" --prefix "$PREFIX" \
     --plugin-dir "$work/custom_executor/build" --verbose "$place"
 done
+run_page custom_balancer || bad_page
 wait_for_all
 cat "$work/OverNamespaces.log" "$work/OverSsh.log"
 echo "examples: both pages and both plugins' suites hold; ran with: $(printf '%s\n' "${ran[@]}" | paste -sd, | sed 's/,/, /g')"
