@@ -122,7 +122,7 @@ def main():
     parser.add_argument("--requests", default=256, type=int)
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
-    shared = pathlib.Path(os.environ.get("WEFT_SHARED", ROOT.parent / "shared"))
+    shared = ROOT / (os.environ.get("WEFT_SHARED") or "../shared")
     models = options.model or [ROOT / "models/weft-tiny"] + [p for p in [shared / "models/stories15M"] if p.exists()]
     rows = []
     for model in models:

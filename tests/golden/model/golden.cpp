@@ -4,8 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
 #include <numeric>
 
 #include "engine/weights/json_file.h"
@@ -25,13 +23,6 @@ std::int32_t blocks_a_sequence(const std::vector<GoldenCase>& cases) {
 }
 
 }  // namespace
-
-std::string shared_path(const std::string& below) {
-  const char* set = std::getenv("WEFT_SHARED");
-  const std::filesystem::path root =
-      set != nullptr ? std::filesystem::path(set) : std::filesystem::path(WEFT_SOURCE_DIR) / ".." / "shared";
-  return (root / below).string();
-}
 
 std::vector<GoldenCase> read_golden(const std::string& path) {
   const auto file = engine::read_json_file(path, 16u << 20);
@@ -66,9 +57,16 @@ std::vector<GoldenCase> within_limit(std::vector<GoldenCase> cases, const Golden
 }
 
 std::string test_name(const GoldenDevice& device, const std::string& model, const Layout& layout) {
-  std::string name = fmt::format("{}_{}_tp{}_pp{}", device.name, model, layout.tensor, layout.pipeline);
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
+  return fmt::format("{}_{}_tp{}_pp{}", device.name, as_test_name(model), layout.tensor, layout.pipeline);
+}
+
+std::string family_of(const std::string& directory, const std::string& model) {
+  const auto config = engine::read_json_file(directory + "/config.json", 1u << 20);
+  if (!config) return model;
+  const auto found = config->find("architectures");
+  if (found == config->end() || !found->is_array() || found->empty() || !found->front().is_string()) return model;
+  const auto architecture = found->front().get<std::string>();
+  return architecture.substr(0, architecture.find("For"));
 }
 
 Result<std::unique_ptr<ThreadReplica>> load_replica(const std::string& directory, const GoldenDevice& device,

@@ -4,13 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/goldens.h"
 #include "tests/support/thread_replica.h"
 #include "weft/request.h"
 
 namespace weft::test {
-
-// WEFT_SHARED, else ../shared beside the checkout.
-std::string shared_path(const std::string& below);
 
 struct GoldenCase {
   std::vector<TokenId> prompt;
@@ -37,8 +35,18 @@ const std::vector<GoldenDevice>& golden_devices();
 // The first cases that stay inside the device's limit for a model of `parameters`, the last one shortened; at least one.
 std::vector<GoldenCase> within_limit(std::vector<GoldenCase> cases, const GoldenDevice& device, double parameters);
 
+// Whether a model is of a family that this version does not know: its goldens wait for it.
+template <class Config>
+bool is_family_to_come(const Result<Config>& config) {
+  return !config && config.error().code == ErrorCode::unimplemented &&
+         config.error().message.find("unknown architecture") != std::string::npos;
+}
+
 // "reference_weft_tiny_tp2_pp1".
 std::string test_name(const GoldenDevice& device, const std::string& model, const Layout& layout);
+
+// What config.json calls the model: "Qwen2", without the rest of "Qwen2ForCausalLM"; the model's own name where it does not.
+std::string family_of(const std::string& directory, const std::string& model);
 
 Result<std::unique_ptr<ThreadReplica>> load_replica(const std::string& directory, const GoldenDevice& device,
                                                     Layout layout, const std::vector<GoldenCase>& cases);

@@ -1,14 +1,15 @@
 // Ids and texts that Hugging Face gave, for every tokenizer in the shared data.
 #include <gmock/gmock.h>
 
-#include "tests/golden/text/shared_data.h"
+#include "tests/golden/text/shared_json.h"
+#include "tests/support/golden_report.h"
 #include "text/tokenizer/tokenizer.h"
 
 namespace weft::text {
 namespace {
 
 std::shared_ptr<const Tokenizer> load(const std::string& below) {
-  auto tokenizer = Tokenizer::load(shared_path(below));
+  auto tokenizer = Tokenizer::load(test::shared_path(below));
   EXPECT_TRUE(tokenizer) << tokenizer.error().message;
   return tokenizer ? *tokenizer : nullptr;
 }
@@ -21,55 +22,72 @@ std::string stream(const std::shared_ptr<const Tokenizer>& tokenizer, const std:
   return text + detokenizer.finish();
 }
 
-class TokenizerGolden : public testing::TestWithParam<const char*> {};
+class TokenizerGolden : public testing::TestWithParam<std::string> {};
 
 TEST_P(TokenizerGolden, EncodesAndDecodesEveryCase) {
-  const std::string folder = std::string("tokenizers/") + GetParam();
-  WEFT_SKIP_WITHOUT(folder + "/golden.json");
+  if (GetParam() == test::no_golden) WEFT_SKIP_WITHOUT_GOLDENS();
+  test::GoldenReport report({.check = "tokenizer", .family = GetParam()});
+  const std::string folder = "tokenizers/" + GetParam();
   const auto tokenizer = load(folder);
   ASSERT_NE(tokenizer, nullptr);
   const OrderedJson cases = shared_json(folder + "/golden.json").at("cases");
+  ASSERT_FALSE(cases.empty());
   for (const auto& example : cases) {
     const auto text = example.at("text").get<std::string>();
     const auto ids = example.at("ids").get<std::vector<TokenId>>();
+    const auto decoded = example.at("decoded").get<std::string>();
     const auto encoded = tokenizer->encode(text, false);
     ASSERT_TRUE(encoded) << encoded.error().message;
     EXPECT_EQ(*encoded, ids) << text;
-    EXPECT_EQ(tokenizer->decode(ids, false), example.at("decoded").get<std::string>());
-    EXPECT_EQ(stream(tokenizer, ids, false), example.at("decoded").get<std::string>());
+    EXPECT_EQ(tokenizer->decode(ids, false), decoded);
+    EXPECT_EQ(stream(tokenizer, ids, false), decoded);
+    report.count(*encoded == ids && tokenizer->decode(ids, false) == decoded &&
+                 stream(tokenizer, ids, false) == decoded);
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shared, TokenizerGolden, testing::Values("gpt2", "qwen2.5", "llama3"));
+INSTANTIATE_TEST_SUITE_P(Shared, TokenizerGolden, testing::ValuesIn(test::golden_tokenizers()),
+                         [](const auto& test) { return test::as_test_name(test.param); });
 
-class GreedyGolden : public testing::TestWithParam<const char*> {};
+class GreedyGolden : public testing::TestWithParam<std::string> {};
+
+// What a case says of its prompt's and its answer's text, if it does.
+bool text_fits(const std::shared_ptr<const Tokenizer>& tokenizer, const OrderedJson& example) {
+  bool fits = true;
+  if (example.contains("prompt")) {
+    // A rendered chat brings its own special tokens.
+    const auto encoded = tokenizer->encode(example.at("prompt").get<std::string>(), !example.contains("messages"));
+    EXPECT_TRUE(encoded) << encoded.error().message;
+    const auto ids = example.at("prompt_ids").get<std::vector<TokenId>>();
+    if (encoded) {
+      EXPECT_EQ(*encoded, ids);
+    }
+    fits = encoded && *encoded == ids;
+  }
+  if (!example.contains("text")) return fits;
+  const auto ids = example.at("ids").get<std::vector<TokenId>>();
+  const auto text = example.at("text").get<std::string>();
+  EXPECT_EQ(tokenizer->decode(ids, true), text);
+  EXPECT_EQ(stream(tokenizer, ids, true), text);
+  return fits && tokenizer->decode(ids, true) == text && stream(tokenizer, ids, true) == text;
+}
 
 TEST_P(GreedyGolden, PromptsEncodeAndAnswersDecode) {
-  const std::string golden = std::string("goldens/") + GetParam() + "/greedy.json";
-  WEFT_SKIP_WITHOUT(golden);
-  const auto tokenizer = load(std::string("models/") + GetParam());
+  if (GetParam() == test::no_golden) WEFT_SKIP_WITHOUT_GOLDENS();
+  test::GoldenReport report({.check = "tokenizer", .family = GetParam()});
+  const auto tokenizer = load("models/" + GetParam());
   ASSERT_NE(tokenizer, nullptr);
-  const OrderedJson cases = shared_json(golden).at("cases");
-  for (const auto& example : cases) {
-    if (example.contains("prompt")) {
-      // A rendered chat brings its own special tokens.
-      const auto encoded = tokenizer->encode(example.at("prompt").get<std::string>(), !example.contains("messages"));
-      ASSERT_TRUE(encoded) << encoded.error().message;
-      EXPECT_EQ(*encoded, example.at("prompt_ids").get<std::vector<TokenId>>());
-    }
-    if (!example.contains("text")) continue;
-    const auto ids = example.at("ids").get<std::vector<TokenId>>();
-    EXPECT_EQ(tokenizer->decode(ids, true), example.at("text").get<std::string>());
-    EXPECT_EQ(stream(tokenizer, ids, true), example.at("text").get<std::string>());
-  }
+  const OrderedJson golden = shared_json("goldens/" + GetParam() + "/greedy.json");
+  for (const auto& example : golden.at("cases"))
+    report.count(text_fits(tokenizer, example));
 }
 
-INSTANTIATE_TEST_SUITE_P(Shared, GreedyGolden,
-                         testing::Values("weft-tiny", "weft-tiny-moe", "minimind2-small", "stories15M", "stories260K"));
+INSTANTIATE_TEST_SUITE_P(Shared, GreedyGolden, testing::ValuesIn(test::golden_text_models()),
+                         [](const auto& test) { return test::as_test_name(test.param); });
 
 TEST(SentencePieceGolden, SurvivesDamagedModels) {
   WEFT_SKIP_WITHOUT("models/stories260K/tokenizer.model");
-  const auto file = read_file(shared_path("models/stories260K/tokenizer.model"), 1u << 20);
+  const auto file = read_file(test::shared_path("models/stories260K/tokenizer.model"), 1u << 20);
   ASSERT_TRUE(file);
   std::uint64_t state = 5;
   const auto below = [&](std::size_t limit) {

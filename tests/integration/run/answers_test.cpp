@@ -1,8 +1,8 @@
 // Right answers from every shape of cluster, and what is written about them.
 #include <algorithm>
-#include <cstdlib>
 
 #include "tests/integration/run/run_test.h"
+#include "tests/support/goldens.h"
 
 namespace weft::test {
 namespace {
@@ -152,11 +152,9 @@ TEST_F(Answers, ToPromptsOfEveryKindAndFormAreTheSame) {
 
 // stories15M: a SentencePiece tokenizer, no chat template, six heads.
 TEST_F(Answers, OfASharedStoryModelAreTheGoldenOnes) {
-  const char* named = std::getenv("WEFT_SHARED");
-  const std::string shared = named != nullptr ? named : WEFT_SOURCE_DIR "/../shared";
-  const Json golden = Json::parse(read(shared + "/goldens/stories15M/greedy.json"), nullptr, false);
-  if (golden.is_discarded()) GTEST_SKIP() << "skipped: no shared data";
-  write_config("", shared + "/models/stories15M");
+  WEFT_SKIP_WITHOUT("goldens/stories15M/greedy.json");
+  const Json golden = Json::parse(read(shared_path("goldens/stories15M/greedy.json")), nullptr, false);
+  write_config("", shared_path("models/stories15M"));
   std::vector<Json> prompts;
   constexpr int tokens = 32;
   for (const Json& each : golden["cases"])
