@@ -27,6 +27,9 @@ int main(int argc, char** argv) {
   weft::cli::add_plan(app, exit_code);
   weft::cli::add_check(app, exit_code);
   weft::cli::add_plugins(app, exit_code);
+  weft::cli::add_tokenize(app, exit_code);
+  weft::cli::add_detokenize(app, exit_code);
+  weft::cli::add_template(app, exit_code);
   weft::cli::add_agent(app, exit_code);
   weft::cli::add_worker(app, exit_code);
   try {
