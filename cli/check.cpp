@@ -74,6 +74,13 @@ bool check_text(const Setup& setup) {
     return false;
   }
   if (!tokenizer) fmt::print(stderr, "warning: the model has no tokenizer: prompts must be token ids\n");
+  // Common and mostly harmless: tokens that were added and never trained.
+  if (const auto rows = static_cast<std::size_t>(setup.model.shape.vocabulary);
+      tokenizer && (*tokenizer)->vocabulary_size() > rows)
+    fmt::print(stderr,
+               "warning: the tokenizer has ids up to {}, the model's embedding {} rows: a text that uses the others is "
+               "refused\n",
+               (*tokenizer)->vocabulary_size() - 1, rows);
   const auto chat = text::load_chat_format(
       model.path, model.chat_template.empty() ? std::nullopt : std::optional(model.chat_template));
   if (!chat) {

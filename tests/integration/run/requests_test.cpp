@@ -43,6 +43,28 @@ TEST_F(Requests, ThatAreBrokenAreReportedByLineAndTheOthersRun) {
   EXPECT_EQ(summary()["requests"]["resumed_failed"], 7);
 }
 
+// A tokenizer may know more tokens than the model has rows for (added tokens, a tokenizer of another model).
+TEST_F(Requests, WhoseTextHasIdsBeyondTheEmbeddingFailAlone) {
+  fs::create_directory(path("model"));
+  for (const auto& entry : fs::directory_iterator(model_directory))
+    fs::create_symlink(entry.path(), path("model/" + entry.path().filename().string()));
+  Json tokenizer = Json::parse(read(std::string(model_directory) + "/tokenizer.json"));
+  tokenizer["added_tokens"].push_back({{"id", 5000}, {"content", "<far>"}, {"special", true}});
+  fs::remove(path("model/tokenizer.json"));
+  write("model/tokenizer.json", tokenizer.dump());
+  write_config("", path("model"));
+  write_requests({golden_chat(0), {{"custom_id", "far"}, {"prompt", "a<far>b"}}, golden_chat(1)});
+  const Ended ended = run();
+  EXPECT_EQ(ended.code, 1) << ended.err;
+  const auto found = answers();
+  EXPECT_EQ(text_of(found.at("chat-0")), golden_cases()[0]["text"]);
+  EXPECT_EQ(text_of(found.at("chat-1")), golden_cases()[1]["text"]);
+  EXPECT_THAT(error_of(found.at("far")), HasSubstr("token id 5000, expected 0 to"));
+  Child check({.argv = {weft_program, "check", "-c", path("weft.toml")}, .env = {}, .directory = path(".")});
+  EXPECT_EQ(check.wait(), 0) << check.err();
+  EXPECT_THAT(check.err(), HasSubstr("tokenizer has ids up to 5000"));
+}
+
 TEST_F(Requests, OfOneCustomIdFailButForTheFirst) {
   Json second = golden_chat(3);
   second["custom_id"] = "chat-0";

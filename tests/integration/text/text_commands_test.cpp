@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include "tests/integration/run/child.h"
 #include "tests/integration/text/text_command.h"
 #include "tests/support/temporary_directory.h"
 
@@ -55,6 +56,21 @@ TEST(DetokenizeCommand, ReadsWhatTokenizeWrites) {
   const auto back = detokenize(ids.out);
   ASSERT_EQ(back.lines.size(), 1u) << back.err;
   EXPECT_EQ(back.lines[0], Json::parse(text));
+}
+
+// What a program that talks to it through two pipes counts on.
+TEST(TextCommands, AnswerALineBeforeTheNextOneComes) {
+  const TemporaryDirectory directory;
+  Child child({.argv = {"/bin/sh", "-c",
+                        "mkfifo in out; \"$0\" tokenize --tokenizer \"$1\" <in >out & exec 3>in 4<out\n"
+                        "echo '{\"text\":\"16\"}' >&3; read -r first <&4; echo \"$first\"\n"
+                        "echo '{\"text\":\"\"}' >&3; read -r second <&4; echo \"$second\"\n"
+                        "exec 3>&-; wait",
+                        WEFT_BUILD_DIR "/bin/weft", bundled_model},
+               .env = {},
+               .directory = directory.path()});
+  EXPECT_EQ(child.wait(), 0) << child.err();
+  EXPECT_EQ(child.out(), "{\"ids\":[19,24]}\n{\"ids\":[]}\n");
 }
 
 TEST(TextCommands, NoInputIsNoOutput) {
