@@ -10,6 +10,8 @@
 #include <limits>
 #include <vector>
 
+#include "text/utf8.h"
+
 namespace weft::text {
 namespace {
 
@@ -54,12 +56,12 @@ Result<Json> parse(std::string_view text, std::size_t depth_limit, std::size_t m
   } catch (const nlohmann::json::parse_error& error) {
     const std::size_t at = std::min(text.size(), error.byte > 0 ? error.byte - 1 : 0);
     // "[json.exception.parse_error.101] parse error at line 1, column 2: syntax error ...": keep the last
-    // part.
+    // part, which quotes what it read, whether that is UTF-8 or not.
     const std::string_view what = error.what();
     const std::size_t colon = what.find(": ");
     return fail(ErrorCode::invalid_argument,
                 fmt::format("{}: not JSON: {}", position(text, at),
-                            colon == std::string_view::npos ? what : what.substr(colon + 2)));
+                            with_replacements(colon == std::string_view::npos ? what : what.substr(colon + 2))));
   } catch (const nlohmann::json::exception& error) {  // a number out of range
     return fail(ErrorCode::invalid_argument, fmt::format("not JSON: {}", error.what()));
   }

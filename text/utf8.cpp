@@ -100,6 +100,16 @@ std::optional<std::size_t> first_invalid_utf8(std::string_view text) noexcept {
   return std::nullopt;
 }
 
+std::string with_replacements(std::string_view text) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const Utf8Prefix prefix = utf8_prefix(text, at);
+    out.append(prefix.complete ? text.substr(at, prefix.length) : replacement_character);
+    at += prefix.complete ? prefix.length : 1;
+  }
+  return out;
+}
+
 void append_utf8(std::string& out, char32_t c) {
   const auto put = [&](char32_t byte) { out.push_back(static_cast<char>(byte)); };
   if (c < 0x80) {

@@ -50,6 +50,9 @@ std::size_t count_characters(std::string_view valid) noexcept;
 
 inline constexpr std::string_view replacement_character = "\xEF\xBF\xBD";
 
+// For messages: `text` with U+FFFD for every byte that is no part of a character.
+std::string with_replacements(std::string_view text);
+
 // Unicode general categories as regular expressions name them, and White_Space.
 bool is_letter(char32_t c) noexcept;       // \p{L}
 bool is_number(char32_t c) noexcept;       // \p{N}

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "text/tokenizer/bpe.h"
 
 namespace weft::text {
@@ -24,11 +26,18 @@ tl::unexpected<Error> wrong(const char* key, const json& found, const char* expe
 
 std::string shorten(std::string_view text) {
   constexpr std::size_t limit = 60;
-  if (text.size() <= limit) return std::string(text);
-  std::size_t end = limit;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
+  std::size_t end = std::min(text.size(), limit);
+  while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
     --end;
-  return std::string(text.substr(0, end)) + "...";
+  std::string out;
+  for (const char c : text.substr(0, end)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7F)
+      out += fmt::format("\\x{:02x}", byte);  // nothing that a terminal obeys
+    else
+      out += c;
+  }
+  return end < text.size() ? out + "..." : out;
 }
 
 Result<bool> bool_field(const json& object, const char* key, bool otherwise) {

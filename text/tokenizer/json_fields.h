@@ -11,7 +11,7 @@
 
 namespace weft::text {
 
-// At most 60 bytes of somebody's text, cut at a character: what an error message may quote.
+// At most 60 bytes of somebody's text, cut at a character, control characters as \xNN: what an error message may quote.
 std::string shorten(std::string_view text);
 
 Result<bool> bool_field(const nlohmann::json& object, const char* key, bool otherwise);

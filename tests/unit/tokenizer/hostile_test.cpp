@@ -3,6 +3,7 @@
 
 #include "text/json.h"
 #include "text/tokenizer/tokenizer.h"
+#include "text/utf8.h"
 
 namespace weft::text {
 namespace {
@@ -51,6 +52,14 @@ TEST(TokenizerJson, NamesWhatIsWrongInTheVocabulary) {
   EXPECT_THAT(refusal(small("/model/unk_token", "?")), HasSubstr("unk_token '?'"));
   EXPECT_THAT(refusal(small("/added_tokens/0/id", 1)), HasSubstr("id 1"));
   EXPECT_THAT(refusal(small("/added_tokens/0/id", -7)), HasSubstr("id -7"));
+}
+
+TEST(TokenizerJson, QuotesInMessagesNothingThatATerminalObeysAndNothingThatIsNotUtf8) {
+  EXPECT_THAT(refusal(small("/model/type", "\x1b[2J")), HasSubstr("'\\x1b[2J'"));
+  EXPECT_THAT(refusal(small("/model/type", std::string(80, 'x'))), HasSubstr("'" + std::string(60, 'x') + "...'"));
+  const std::string bytes = refusal("{\"model\": \"a\xff\"}");
+  EXPECT_THAT(bytes, HasSubstr("1:13: not JSON"));
+  EXPECT_FALSE(first_invalid_utf8(bytes)) << bytes;
 }
 
 TEST(TokenizerJson, RefusesAnythingButAnObject) {
