@@ -32,6 +32,12 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     --param=ggc-min-heapsize=524288)  # the compiler collects its garbage later: a tenth faster, 50 MB more a process
 endif()
 
+# Coverage for libFuzzer in every room; the programs of tests/fuzz link its main.
+option(WEFT_FUZZ "Build the fuzzers of tests/fuzz; needs clang" OFF)
+if(WEFT_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 if(WEFT_SANITIZE)
   add_compile_options(-fsanitize=${WEFT_SANITIZE} -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${WEFT_SANITIZE})
