@@ -1,6 +1,5 @@
 // What a balancer costs the process that it lives in.
 #include <fmt/format.h>
-#include <malloc.h>
 #include <time.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 
 #include "tests/conformance/balancer/fleet.h"
 #include "tests/conformance/balancer/groups.h"
+#include "tests/conformance/harness/sanitizer.h"
 
 namespace weft::conformance {
 namespace {
@@ -37,14 +37,8 @@ void picks_quickly(Context& context) {
                  fmt::format("p99 of a pick among 1000 replicas is {:.0f} us, at most {:.0f}", p99, limit));
 }
 
-// Bytes that malloc has given out, to anybody in this process; nothing under a sanitizer, whose own it is.
-std::int64_t bytes_in_use() {
-  const struct mallinfo2 info = ::mallinfo2();
-  return static_cast<std::int64_t>(info.uordblks + info.hblkhd);
-}
-
 void expect_no_growth(Context& context, std::int64_t before, std::string_view what) {
-  const std::int64_t grown = bytes_in_use() - before;
+  const std::int64_t grown = heap_bytes_in_use() - before;
   context.note(fmt::format("{} bytes more in use", grown));
   context.expect(grown <= 512 * 1024, fmt::format("{} left {} bytes in use, at most 524288", what, grown));
 }
@@ -68,7 +62,7 @@ void ended_requests_leave_nothing(Context& context) {
     }
   };
   serve(20'000);
-  const std::int64_t before = bytes_in_use();
+  const std::int64_t before = heap_bytes_in_use();
   serve(100'000);
   expect_no_growth(context, before, "100,000 requests that have ended");
 }
@@ -90,7 +84,7 @@ void junk_leaves_nothing(Context& context) {
              .stats_sequence = id});
   };
   talk(1, 1000);
-  const std::int64_t before = bytes_in_use();
+  const std::int64_t before = heap_bytes_in_use();
   talk(10'000, 50'000);
   expect_no_growth(context, before, "250,000 events of unknown requests and replicas");
 }
@@ -110,7 +104,7 @@ void incarnations_leave_nothing(Context& context) {
     }
   };
   cycle(2, 500);
-  const std::int64_t before = bytes_in_use();
+  const std::int64_t before = heap_bytes_in_use();
   cycle(1000, 20'000);
   expect_no_growth(context, before, "20,000 incarnations of a replica");
 }

@@ -3,61 +3,111 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 
 namespace weft::conformance {
 namespace {
 
-std::set<std::string> ids_of(const toml::table& table, const char* key) {
-  std::set<std::string> ids;
-  if (const toml::array* list = table[key].as_array())
-    for (const toml::node& item : *list)
-      ids.insert(item.value_or<std::string>(""));
-  return ids;
-}
+constexpr std::array root_keys{"kind", "controls", "profile", "sane", "covers", "mutant"};
+constexpr std::array mutant_keys{"name", "library", "breaks", "fails"};
 
-// The library of a folder, or of one mutant that names another.
-std::string library_of(const toml::table& root, const toml::table& own, const std::string& folder) {
-  const std::string kind =
-      root["kind"].value_or<std::string>(folder == "balancer" ? "load_balancer" : std::string(folder));
-  return "libweft-" + kind + "-" + own["library"].value_or<std::string>("mutant") + ".so";
-}
+class Reader {
+ public:
+  Reader(const std::filesystem::path& path, const std::vector<std::string>& must, MutantList& list)
+      : path_(path), folder_(path.parent_path().filename().string()), must_(must), list_(list) {}
 
-void read_file(const std::filesystem::path& path, MutantList& list) {
-  const std::string folder = path.parent_path().filename().string();
-  const auto problem = [&](const std::string& text) { list.problems.push_back(folder + "/mutants.toml: " + text); };
-  toml::table root;
-  try {
-    root = toml::parse_file(path.string());
-  } catch (const toml::parse_error& error) {
-    return problem(std::string(error.description()));
+  void read() {
+    try {
+      root_ = toml::parse_file(path_.string());
+    } catch (const toml::parse_error& error) {
+      return problem(std::string(error.description()));
+    }
+    expect_keys(root_, root_keys);
+    if (ids_of(root_, "controls").size() < 5) problem("expected five controls");
+    const toml::array* mutants = root_["mutant"].as_array();
+    if (mutants == nullptr) return problem("no [[mutant]]");
+    for (const toml::node& node : *mutants)
+      if (const toml::table* one = node.as_table())
+        read_mutant(*one);
+      else
+        problem("a mutant that is no table");
+    for (const std::string& library : ids_of(root_, "sane"))
+      list_.unbroken.push_back(mutant_of({}, file_of(library)));
+    expect_covered();
   }
-  const std::set<std::string> controls = ids_of(root, "controls");
-  if (controls.size() < 5) problem("expected five controls");
-  const toml::array* mutants = root["mutant"].as_array();
-  if (mutants == nullptr) return problem("no [[mutant]]");
-  std::set<std::string> libraries;
-  for (const toml::node& node : *mutants) {
-    const toml::table& one = *node.as_table();
-    Mutant mutant{.folder = folder,
-                  .library = library_of(root, one, folder),
-                  .name = one["name"].value_or<std::string>(""),
-                  .breaks = one["breaks"].value_or<std::string>(""),
-                  .fails = ids_of(one, "fails"),
-                  .controls = controls};
+
+ private:
+  void read_mutant(const toml::table& one) {
+    expect_keys(one, mutant_keys);
+    Mutant mutant = mutant_of(one, file_of(one["library"].value_or<std::string>("mutant")));
     if (mutant.name.empty() || !mutant.fails.contains(mutant.breaks))
       problem("mutant '" + mutant.name + "': it needs a name, and `breaks` among `fails`");
+    if (!names_.insert(mutant.name).second) problem("two mutants '" + mutant.name + "'");
     for (const std::string& id : mutant.fails)
       mutant.controls.erase(id);  // the others still show that it is only this that is broken
-    if (libraries.insert(mutant.library).second && !one.contains("library"))
-      list.unbroken.push_back({.folder = folder, .library = mutant.library, .controls = controls});
-    list.mutants.push_back(std::move(mutant));
+    // Of a library of its own the file has a fault whatever the switch says, unless `sane` names it.
+    if (!one.contains("library") && !unbroken_) {
+      list_.unbroken.push_back(mutant_of({}, mutant.library));
+      unbroken_ = true;
+    }
+    broken_.insert(mutant.fails.begin(), mutant.fails.end());
+    list_.mutants.push_back(std::move(mutant));
   }
-}
+
+  Mutant mutant_of(const toml::table& own, const std::string& file) const {
+    const auto profile = root_["profile"].value<std::string>();
+    return {.folder = folder_,
+            .library = file,
+            .name = own["name"].value_or<std::string>(""),
+            .breaks = own["breaks"].value_or<std::string>(""),
+            .fails = ids_of(own, "fails"),
+            .controls = ids_of(root_, "controls"),
+            .profile = profile ? (path_.parent_path() / *profile).string() : ""};
+  }
+
+  std::string file_of(const std::string& library) const {
+    const std::string kind =
+        root_["kind"].value_or<std::string>(folder_ == "balancer" ? "load_balancer" : std::string(folder_));
+    return "libweft-" + kind + "-" + library + ".so";
+  }
+
+  void expect_covered() {
+    const auto prefix = root_["covers"].value<std::string>();
+    if (!prefix) return;
+    for (const std::string& id : must_)
+      if (id.starts_with(*prefix + "-") && !broken_.contains(id)) problem("no mutant fails " + id);
+  }
+
+  static std::set<std::string> ids_of(const toml::table& table, const char* key) {
+    std::set<std::string> ids;
+    if (const toml::array* list = table[key].as_array())
+      for (const toml::node& item : *list)
+        ids.insert(item.value_or<std::string>(""));
+    return ids;
+  }
+
+  template <std::size_t count>
+  void expect_keys(const toml::table& table, const std::array<const char*, count>& known) {
+    for (auto&& [key, value] : table)
+      if (std::find(known.begin(), known.end(), key.str()) == known.end())
+        problem("unknown key '" + std::string(key.str()) + "'");
+  }
+  void problem(const std::string& text) { list_.problems.push_back(folder_ + "/mutants.toml: " + text); }
+
+  const std::filesystem::path path_;
+  const std::string folder_;
+  const std::vector<std::string>& must_;
+  MutantList& list_;
+  toml::table root_;
+  std::set<std::string> names_;
+  std::set<std::string> broken_;  // rules
+  bool unbroken_ = false;
+};
 
 }  // namespace
 
-MutantList read_mutants(const std::string& directory) {
+MutantList read_mutants(const std::string& directory, const std::vector<std::string>& must) {
   namespace fs = std::filesystem;
   std::vector<fs::path> files;
   for (const fs::directory_entry& entry : fs::directory_iterator(directory))
@@ -65,7 +115,7 @@ MutantList read_mutants(const std::string& directory) {
   std::sort(files.begin(), files.end());
   MutantList list;
   for (const fs::path& file : files)
-    read_file(file, list);
+    Reader(file, must, list).read();
   return list;
 }
 

@@ -14,6 +14,7 @@ struct Mutant {
   std::string breaks;   // the rule
   std::set<std::string> fails;
   std::set<std::string> controls;
+  std::string profile;  // its file; empty: none
 };
 
 // Every folder's; problems as lines "executor/mutants.toml: ...".
@@ -22,6 +23,7 @@ struct MutantList {
   std::vector<Mutant> unbroken;  // one a library
   std::vector<std::string> problems;
 };
-MutantList read_mutants(const std::string& directory);
+// `must`: the ids of level must. A folder that says `covers = "LB"` has a mutant for each of them that begins with it.
+MutantList read_mutants(const std::string& directory, const std::vector<std::string>& must);
 
 }  // namespace weft::conformance

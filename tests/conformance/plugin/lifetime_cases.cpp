@@ -1,10 +1,10 @@
 // create, query and destroy.
 #include <fmt/format.h>
-#include <malloc.h>
 
 #include <algorithm>
 #include <thread>
 
+#include "tests/conformance/harness/sanitizer.h"
 #include "tests/conformance/plugin/bare.h"
 #include "tests/conformance/plugin/footprint.h"
 #include "tests/conformance/plugin/groups.h"
@@ -30,21 +30,16 @@ void rounds_leave_nothing(Context& context) {
   expect_no_more(context, before, fmt::format("after {} objects were made and destroyed", rounds));
 }
 
-std::size_t bytes_in_use() {
-  const struct mallinfo2 info = ::mallinfo2();
-  return info.uordblks + info.hblkhd;
-}
-
 void rounds_keep_memory(Context& context) {
-  constexpr std::size_t allowed = std::size_t{1} << 20;  // bytes: caches of the allocator's and of threads' stacks
+  constexpr std::int64_t allowed = std::int64_t{1} << 20;  // bytes: caches of the allocator's and of threads' stacks
   Bare bare(context);
   const PluginOptions options = context.options();
   for (int round = 0; round < 10; ++round)
     bare.destroy(bare.create(options));
-  const std::size_t before = bytes_in_use();
+  const std::int64_t before = heap_bytes_in_use();
   for (int round = 0; round < rounds; ++round)
     bare.destroy(bare.create(options));
-  const std::size_t after = bytes_in_use();
+  const std::int64_t after = heap_bytes_in_use();
   context.expect(after <= before + allowed,
                  fmt::format("{} objects made and destroyed hold {} bytes", rounds, after - before));
 }
