@@ -41,6 +41,10 @@ ParsedArguments parse_arguments(int argc, char** argv) {
     return {std::nullopt, app.exit(error) == 0 ? exit_ok : exit_usage};
   }
   arguments.level = level == "must" ? Level::must : level == "full" ? Level::full : Level::soak;
+  if (!arguments.mustpass.empty() && !arguments.filter.empty()) {
+    fmt::print(stderr, "weft-conformance: --mustpass runs all that its file lists: leave --filter out\n");
+    return {std::nullopt, exit_usage};
+  }
   const bool runs = !arguments.plugin.empty();
   const bool writes = !arguments.page.empty() && !arguments.report.empty();
   if (static_cast<int>(runs) + static_cast<int>(writes) + static_cast<int>(arguments.list && !runs) != 1) {

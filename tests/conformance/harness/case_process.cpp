@@ -36,6 +36,7 @@ BodyResult run_body(Context& context) {
     result.message = "an exception of unknown type left the case";
   }
   result.notes = context.notes();
+  result.proven = context.proven();
   return result;
 }
 
@@ -87,6 +88,7 @@ CaseResult finish_case(RunningCase& running) {
     result.seconds = answer.at("seconds").get<double>();
     result.message = answer.at("message").get<std::string>();
     result.notes = answer.at("notes").get<std::vector<std::string>>();
+    result.proven = answer.at("proven").get<std::vector<std::string>>();
     result.output = answer.at("output").get<std::string>();
   } catch (const json::exception& error) {
     result.message = fmt::format("the case's warden gave an answer that cannot be read: {}", error.what());

@@ -35,6 +35,7 @@ struct BodyResult {
   Outcome outcome = Outcome::pass;
   std::string message;
   std::vector<std::string> notes;
+  std::vector<std::string> proven;
 };
 BodyResult run_body(Context& context);
 

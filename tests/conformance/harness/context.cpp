@@ -123,6 +123,16 @@ void Context::note(std::string text) {
   notes_.push_back(std::move(text));
 }
 
+void Context::proves(std::string_view capability) {
+  const std::lock_guard lock(mutex_);
+  proven_.emplace(capability);
+}
+
+std::vector<std::string> Context::proven() const {
+  const std::lock_guard lock(mutex_);
+  return {proven_.begin(), proven_.end()};
+}
+
 std::vector<std::string> Context::notes() const {
   const std::lock_guard lock(mutex_);
   return notes_;

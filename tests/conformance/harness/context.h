@@ -19,6 +19,7 @@
 #include <memory>
 #include <mutex>
 #include <random>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -129,6 +130,10 @@ class Context {
   // A remark that goes into the report beside the outcome ("64 ranks in 41 ms").
   void note(std::string text);
   std::vector<std::string> notes() const;
+  // A declared capability that the case puts to work though its `needs` do not ask for it, as one type among several: the
+  // report counts the case as proof of it.
+  void proves(std::string_view capability);
+  std::vector<std::string> proven() const;
 
  private:
   void expect_code(const Error* error, ErrorCode code, std::string_view doing) const;
@@ -140,6 +145,7 @@ class Context {
   std::mt19937_64 random_;
   mutable std::mutex mutex_;
   std::vector<std::string> notes_;
+  std::set<std::string> proven_;
 };
 
 }  // namespace weft::conformance

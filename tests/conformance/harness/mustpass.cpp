@@ -9,6 +9,22 @@
 
 namespace weft::conformance {
 
+std::string Claim::text() const {
+  if (holds) return fmt::format("claimed: {} rules hold, {} do not apply, {} waived", passed, skipped, waived);
+  return fmt::format("not claimed: of {} rules {} hold, {} do not apply, {} waived", rules, passed, skipped, waived);
+}
+
+Claim claim_of(const MustPass& list, std::size_t listed, std::span<const CaseResult> results) {
+  Claim claim{.version = list.version, .rules = static_cast<int>(listed)};
+  for (const CaseResult& one : results) {
+    claim.passed += one.outcome == Outcome::pass ? 1 : 0;
+    claim.skipped += one.outcome == Outcome::skip ? 1 : 0;
+    claim.waived += one.outcome == Outcome::xfail ? 1 : 0;
+  }
+  claim.holds = claim.passed > 0 && claim.passed + claim.skipped + claim.waived == claim.rules;
+  return claim;
+}
+
 Result<MustPass> load_mustpass(const std::string& path) {
   std::ifstream file(path);
   const std::string name = std::filesystem::path(path).stem().string();

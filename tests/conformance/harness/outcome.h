@@ -38,7 +38,8 @@ struct CaseResult {
   double seconds = 0;
   std::string message;
   std::vector<std::string> notes;
-  std::string output;  // the last of what it wrote to stdout and stderr
+  std::vector<std::string> proven;  // declared capabilities that it put to work, beside those of its needs
+  std::string output;               // the last of what it wrote to stdout and stderr
   int attempts = 1;
   std::optional<Waiver> waiver;  // that counts
   std::string repeat;            // the command that runs this case again, seed included

@@ -46,6 +46,7 @@ json case_json(const CaseResult& one) {
             {"seconds", one.seconds},
             {"message", one.message},
             {"notes", one.notes},
+            {"proves", one.proven},
             {"attempts", one.attempts},
             {"repeat", one.repeat}};
   if (!is_good(one.outcome)) made["output"] = one.output;
@@ -97,19 +98,25 @@ std::string cell(std::string text) {
   return text;
 }
 
-// "3 of 4 pass: EX-20, EX-21, ..." of the cases that ask for a capability.
+// Whether a case asks for a capability, or has put it to work.
+bool is_about(const json& one, const std::string& capability) {
+  std::stringstream needs(one.at("needs").get<std::string>());
+  for (std::string need; needs >> need;)
+    if (need == "cap:" + capability) return true;
+  const json& proves = one.at("proves");
+  return std::find(proves.begin(), proves.end(), capability) != proves.end();
+}
+
+// "3 of 4 pass: EX-20, EX-21, ..." of the cases that are about a capability.
 std::string proof_of(const json& cases, const std::string& capability) {
   std::string ids;
   int all = 0;
   int passed = 0;
   for (const json& one : cases) {
-    std::stringstream needs(one.at("needs").get<std::string>());
-    for (std::string need; needs >> need;) {
-      if (need != "cap:" + capability || one.at("outcome") == "SKIP") continue;
-      ++all;
-      passed += one.at("outcome") == "PASS" ? 1 : 0;
-      ids += (ids.empty() ? "" : ", ") + one.at("id").get<std::string>();
-    }
+    if (one.at("outcome") == "SKIP" || !is_about(one, capability)) continue;
+    ++all;
+    passed += one.at("outcome") == "PASS" ? 1 : 0;
+    ids += (ids.empty() ? "" : ", ") + one.at("id").get<std::string>();
   }
   return all == 0 ? "no case of this run" : fmt::format("{} of {} pass: {}", passed, all, ids);
 }
@@ -119,6 +126,9 @@ std::string markdown_of(const json& report) {
   std::string text = fmt::format("Suite version {}, level {}: {} {} ({}).\n\n", report.at("suite").get<std::string>(),
                                  report.at("level").get<std::string>(), plugin.at("id").get<std::string>(),
                                  plugin.at("version").get<std::string>(), plugin.at("fingerprint").get<std::string>());
+  if (const json& claim = report.at("claim"); !claim.is_null())
+    text += fmt::format("Suite version {} is {}.\n\n", claim.at("version").get<std::string>(),
+                        claim.at("text").get<std::string>());
   text += "| outcome | cases |\n|---|---|\n";
   for (const auto& [outcome, count] : report.at("counts").items())
     text += fmt::format("| {} | {} |\n", outcome, count.get<int>());
@@ -148,7 +158,14 @@ json report_json(const RunSpec& spec, const PluginInfo& plugin, const RunResult&
     counts[outcome] = counts.value(outcome, 0) + 1;
     cases.push_back(case_json(one));
   }
+  json claimed;  // null: the run was not of a list
+  if (spec.mustpass) {
+    const Claim claim = claim_of(*spec.mustpass, spec.cases.size(), run.cases);
+    claimed = {{"version", claim.version}, {"holds", claim.holds},   {"rules", claim.rules}, {"passed", claim.passed},
+               {"skipped", claim.skipped}, {"waived", claim.waived}, {"text", claim.text()}};
+  }
   return {{"suite", suite_version},
+          {"claim", claimed},
           {"plugin",
            {{"id", plugin.kind + "/" + plugin.name},
             {"kind", plugin.kind},

@@ -182,13 +182,23 @@ class Runner {
   bool interrupted_ = false;
 };
 
+// For a shell; a plain path stays as it is.
+std::string quoted(const std::string& text) {
+  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+=:,@%";
+  if (!text.empty() && text.find_first_not_of(plain) == std::string::npos) return text;
+  std::string made = "'";
+  for (const char letter : text)
+    made += letter == '\'' ? std::string("'\\''") : std::string(1, letter);
+  return made + "'";
+}
+
 }  // namespace
 
 Result<RunResult> run_cases(const RunSpec& spec) { return Runner(spec).run(); }
 
 std::string repeat_command(const RunSpec& spec, const Case& tested) {
-  std::string command = fmt::format("{} --plugin {}", spec.program, spec.plugin_file);
-  if (!spec.profile.path.empty()) command += " --profile " + spec.profile.path;
+  std::string command = fmt::format("{} --plugin {}", quoted(spec.program), quoted(spec.plugin_file));
+  if (!spec.profile.path.empty()) command += " --profile " + quoted(spec.profile.path);
   if (spec.level != Level::must) command += fmt::format(" --level {}", to_string(spec.level));
   if (spec.time_scale != 1) command += fmt::format(" --time-scale {}", spec.time_scale);
   return command + fmt::format(" --filter {} --seed {}", tested.id, spec.seed);

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "tests/conformance/harness/mustpass.h"
 #include "tests/conformance/harness/outcome.h"
 #include "tests/conformance/harness/profile.h"
 
@@ -14,8 +16,9 @@ struct RunSpec {
   std::vector<const Case*> cases;
   std::vector<std::string> capabilities;
   std::string plugin_file;
-  std::string program;  // this binary
-  Profile profile;      // with limits.time_scale as it is to be used
+  std::string program;               // this binary
+  std::optional<MustPass> mustpass;  // the list that `cases` are of
+  Profile profile;                   // with limits.time_scale as it is to be used
   std::uint64_t seed = 1;
   Level level = Level::must;
   int jobs = 1;
@@ -36,7 +39,7 @@ Result<RunResult> run_cases(const RunSpec& spec);
 Status run_command(const std::vector<std::string>& command, const std::string& directory,
                    std::chrono::milliseconds limit);
 
-// The command that runs one case again.
+// The command that runs one case again, as a shell reads it.
 std::string repeat_command(const RunSpec& spec, const Case& tested);
 
 }  // namespace weft::conformance

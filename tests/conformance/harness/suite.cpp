@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <map>
+#include <optional>
 #include <sstream>
 
 #include "core/plugin/kinds.h"
@@ -87,30 +87,45 @@ Result<RunResult> run_between(const RunSpec& spec) {
   return result;
 }
 
-Result<std::vector<const Case*>> choose(const Arguments& arguments, const std::vector<Case>& cases) {
-  if (arguments.mustpass.empty()) return select_cases(cases, {.level = arguments.level, .filter = arguments.filter});
+struct Chosen {
+  std::vector<const Case*> cases;
+  std::optional<MustPass> mustpass;  // the list that they are of
+};
+
+Result<Chosen> choose(const Arguments& arguments, const std::vector<Case>& cases) {
+  if (arguments.mustpass.empty()) {
+    WEFT_ASSIGN(selected, select_cases(cases, {.level = arguments.level, .filter = arguments.filter}));
+    return Chosen{.cases = std::move(selected), .mustpass = std::nullopt};
+  }
   WEFT_ASSIGN(list, load_mustpass(arguments.mustpass));
-  return listed_cases(list, cases);
+  WEFT_ASSIGN(listed, listed_cases(list, cases));
+  return Chosen{.cases = std::move(listed), .mustpass = std::move(list)};
 }
 
-void print_claim(const Arguments& arguments, const RunResult& run) {
-  if (arguments.mustpass.empty()) return;
-  const auto list = load_mustpass(arguments.mustpass);
-  int waived = 0;
-  int broken = 0;
-  for (const CaseResult& one : run.cases) {
-    waived += one.outcome == Outcome::xfail ? 1 : 0;
-    broken += is_good(one.outcome) ? 0 : 1;
-  }
-  fmt::print("suite version {}: {}\n", list ? list->version : "?",
-             broken > 0   ? "not claimed"
-             : waived > 0 ? fmt::format("claimed, {} rules waived", waived)
-                          : "claimed");
+std::vector<Case> every_case() {
+  std::vector<Case> cases;
+  for (const auto& some : {plugin_cases(), executor_cases(), communicator_cases(), balancer_cases(), device_cases()})
+    cases.insert(cases.end(), some.begin(), some.end());
+  return cases;
+}
+
+// A waiver with a slip in its id would waive nothing, and nobody would know why the case fails.
+Status check_waivers(const Profile& profile) {
+  const std::vector<Case> cases = every_case();
+  for (const Waiver& waiver : profile.waivers)
+    if (std::none_of(cases.begin(), cases.end(), [&](const Case& one) { return waiver.case_id == one.id; }))
+      return fail(
+          ErrorCode::invalid_argument,
+          fmt::format("{}: [[waiver]] for {}: there is no such case; --list shows all", profile.path, waiver.case_id));
+  return {};
 }
 
 int finish(const Arguments& arguments, const RunSpec& spec, const PluginInfo& plugin, const RunResult& run) {
   print_summary(run, arguments.seed);
-  print_claim(arguments, run);
+  if (spec.mustpass) {
+    const Claim claim = claim_of(*spec.mustpass, spec.cases.size(), run.cases);
+    fmt::print("suite version {}: {}\n", claim.version, claim.text());
+  }
   if (!arguments.out.empty())
     if (const Status written = write_reports(arguments.out, spec, plugin, run); !written)
       return say(exit_usage, written.error().message);
@@ -129,17 +144,18 @@ int run_plugin(const Arguments& arguments, const std::string& file, Profile prof
   const auto chosen = choose(arguments, cases);
   if (!chosen) return say(exit_usage, chosen.error().message);
   if (arguments.list) {
-    list_cases(*chosen);
+    list_cases(chosen->cases);
     return exit_ok;
   }
   profile.limits["time_scale"] = profile.limit("time_scale", 1) * arguments.time_scale;
   const DiscoveredPlugin row = inspect_plugin(file, profile.limit("time_scale", 1));
   if (row.refusal) return say(exit_refused, row.refusal->error.message);
   warn_of_expired(profile);
-  const RunSpec spec{.cases = *chosen,
+  const RunSpec spec{.cases = chosen->cases,
                      .capabilities = row.info.capabilities,
                      .plugin_file = file,
                      .program = fs::read_symlink("/proc/self/exe").string(),
+                     .mustpass = chosen->mustpass,
                      .profile = profile,
                      .seed = arguments.seed,
                      .level = arguments.level,
@@ -156,12 +172,10 @@ int run_plugin(const Arguments& arguments, const std::string& file, Profile prof
 }
 
 int list_everything(const Arguments& arguments) {
-  std::vector<Case> cases;
-  for (const auto& some : {plugin_cases(), executor_cases(), communicator_cases(), balancer_cases(), device_cases()})
-    cases.insert(cases.end(), some.begin(), some.end());
+  const std::vector<Case> cases = every_case();
   const auto chosen = choose(arguments, cases);
   if (!chosen) return say(exit_usage, chosen.error().message);
-  list_cases(*chosen);
+  list_cases(chosen->cases);
   return exit_ok;
 }
 
@@ -180,6 +194,7 @@ int run_suite(const Arguments& arguments) {
     Result<Profile> loaded = load_profile(fs::absolute(arguments.profile).string());
     if (!loaded) return say(exit_usage, loaded.error().message);
     profile = std::move(*loaded);
+    if (const Status known = check_waivers(profile); !known) return say(exit_usage, known.error().message);
   }
   return run_plugin(arguments, *file, std::move(profile));
 }

@@ -65,10 +65,11 @@ void settle_in(pid_t warden, int output) {
   Context context(std::move(setup));
   const BodyResult result = run_body(context);
   std::fflush(nullptr);
-  write_all(
-      answer,
-      json{{"outcome", static_cast<int>(result.outcome)}, {"message", result.message}, {"notes", result.notes}}.dump(
-          -1, ' ', false, json::error_handler_t::replace));
+  write_all(answer, json{{"outcome", static_cast<int>(result.outcome)},
+                         {"message", result.message},
+                         {"notes", result.notes},
+                         {"proven", result.proven}}
+                        .dump(-1, ' ', false, json::error_handler_t::replace));
   ::_exit(0);  // what the plugin left to the end of the process is not the case's
 }
 
@@ -139,10 +140,12 @@ struct Ending {
   std::string message;
 };
 
-Ending outcome_of(const Watched& watched, int status, End end, std::chrono::milliseconds limit, json& notes) {
+Ending outcome_of(const Watched& watched, int status, End end, std::chrono::milliseconds limit, json& notes,
+                  json& proven) {
   const json answer = json::parse(watched.answered, nullptr, false);
   if (end == End::ended && answer.is_object()) {
     notes = answer.value("notes", json::array());
+    proven = answer.value("proven", json::array());
     return {static_cast<Outcome>(answer.value("outcome", 1)), answer.value("message", "")};
   }
   if (end == End::deadline)
@@ -235,7 +238,8 @@ void warden_main(Context::Setup setup, std::chrono::milliseconds limit, int pipe
   const double seconds = std::chrono::duration<double>(Clock::now() - started).count();
   const std::vector<std::string> left = end_descendants();
   json notes = json::array();
-  const Ending ending = outcome_of(watched, status, end, limit, notes);
+  json proven = json::array();
+  const Ending ending = outcome_of(watched, status, end, limit, notes, proven);
   if (!left.empty()) notes.push_back(fmt::format("left {} processes behind: {}", left.size(), fmt::join(left, ", ")));
   if (watched.printed.size() > kept_output) watched.printed.erase(0, watched.printed.size() - kept_output);
   std::error_code error;
@@ -244,6 +248,7 @@ void warden_main(Context::Setup setup, std::chrono::milliseconds limit, int pipe
                        {"message", ending.message},
                        {"seconds", seconds},
                        {"notes", notes},
+                       {"proven", proven},
                        {"output", watched.printed}}
                       .dump(-1, ' ', false, json::error_handler_t::replace));
   ::_exit(0);

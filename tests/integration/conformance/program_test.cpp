@@ -72,6 +72,34 @@ TEST_F(Program, AFailingLineEndsWithTheCommandThatRepeatsIt) {
                                                    fs::canonical(WEFT_CONFORMANCE_PROGRAM).string(), mutant)));
 }
 
+TEST_F(Program, TheCommandThatRepeatsACaseDoesSoWhateverItsPathsHold) {
+  const fs::path folder = directory_.file("it's a folder");
+  fs::create_directories(folder);
+  const fs::path copy = folder / fs::path(mutant).filename();
+  fs::copy_file(mutant, copy);
+  const std::string profile = directory_.write("my profile.toml", "[limits]\nranks = 2\n");
+  const Ended first = run(fmt::format("--plugin \"{}\" --profile \"{}\" --filter PL-54", copy.string(), profile),
+                          "WEFT_MUTANT=changes_cwd");
+  EXPECT_EQ(first.code, 1) << first.printed;
+  const std::string mark = "; again with: ";
+  const std::size_t at = first.printed.find(mark);
+  ASSERT_NE(at, std::string::npos) << first.printed;
+  const std::string again = first.printed.substr(at + mark.size(), first.printed.find('\n', at) - at - mark.size());
+  directory_.write("again", "WEFT_MUTANT=changes_cwd " + again + "\n");
+  const int status =
+      std::system(fmt::format("sh {} > {} 2>&1", directory_.file("again"), directory_.file("log")).c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  EXPECT_THAT(directory_.read("log"), HasSubstr("FAIL    PL-54")) << again;
+}
+
+TEST_F(Program, AWaiverForNoCaseIsAMistake) {
+  const std::string profile = directory_.write(
+      "p.toml", "[[waiver]]\ncase = \"PL-5400\"\nreason = \"r\"\nlink = \"l\"\nexpires = 9999-01-01\n");
+  const Ended ended = run(fmt::format("--plugin {} --filter PL-54 --profile {}", good, profile));
+  EXPECT_EQ(ended.code, 2);
+  EXPECT_THAT(ended.printed, HasSubstr("[[waiver]] for PL-5400: there is no such case"));
+}
+
 TEST_F(Program, MistakesAreUsage) {
   EXPECT_EQ(run("").code, 2);
   EXPECT_EQ(run("--plugin x --level most").code, 2);
@@ -132,10 +160,13 @@ TEST_F(Program, TheMustPassListIsClaimedOnlyWhereAllOfItHolds) {
   const std::string list = directory_.write("v1.txt", "PL-01\nPL-54  # a comment\n");
   const Ended good_one = run(fmt::format("--plugin {} --mustpass {}", good, list));
   EXPECT_EQ(good_one.code, 0);
-  EXPECT_THAT(good_one.printed, HasSubstr("suite version 1: claimed\n"));
+  EXPECT_THAT(good_one.printed, HasSubstr("suite version 1: claimed: 2 rules hold, 0 do not apply, 0 waived\n"));
   const Ended bad = run(fmt::format("--plugin {} --mustpass {}", mutant, list), "WEFT_MUTANT=changes_cwd");
   EXPECT_EQ(bad.code, 1);
-  EXPECT_THAT(bad.printed, HasSubstr("suite version 1: not claimed"));
+  EXPECT_THAT(bad.printed, HasSubstr("suite version 1: not claimed: of 2 rules 1 hold"));
+  const Ended part = run(fmt::format("--plugin {} --mustpass {} --filter PL-01", good, list));
+  EXPECT_EQ(part.code, 2);
+  EXPECT_THAT(part.printed, HasSubstr("leave --filter out"));
   EXPECT_EQ(run(fmt::format("--plugin {} --mustpass {} --list", good, mustpass)).code, 0);
 }
 

@@ -77,6 +77,29 @@ TEST(MustPass, ALineWithoutItsCaseIsAnError) {
   EXPECT_THAT(chosen.error().message, ::testing::HasSubstr("PL-9999"));
 }
 
+// Claims of a list of three rules, of which these came out.
+Claim claim_of_three(const std::vector<Outcome>& outcomes) {
+  std::vector<CaseResult> results;
+  for (const Outcome outcome : outcomes)
+    results.push_back({.tested = nullptr, .outcome = outcome});
+  return claim_of({.version = "1", .ids = {}}, 3, results);
+}
+
+TEST(Claim, HoldsWhereEachRuleHoldsOrDoesNotApplyOrIsWaived) {
+  EXPECT_TRUE(claim_of_three({Outcome::pass, Outcome::pass, Outcome::pass}).holds);
+  const Claim claim = claim_of_three({Outcome::pass, Outcome::skip, Outcome::xfail});
+  EXPECT_TRUE(claim.holds);
+  EXPECT_EQ(claim.text(), "claimed: 1 rules hold, 1 do not apply, 1 waived");
+}
+
+TEST(Claim, FallsWithOneRuleThatFailsWasNotReachedOrHoldsOnlyNowAndThen) {
+  for (const Outcome bad : {Outcome::fail, Outcome::crash, Outcome::timeout, Outcome::flake, Outcome::xpass})
+    EXPECT_FALSE(claim_of_three({Outcome::pass, Outcome::pass, bad}).holds) << to_string(bad);
+  EXPECT_FALSE(claim_of_three({Outcome::pass, Outcome::pass}).holds);  // the run was interrupted
+  EXPECT_FALSE(claim_of_three({Outcome::skip, Outcome::skip, Outcome::skip}).holds);
+  EXPECT_FALSE(claim_of({.version = "1", .ids = {}}, 0, {}).holds);
+}
+
 TEST(MustPass, LinesOfOtherKindsAreLeftOut) {
   const MustPass list{.version = "1", .ids = {"PL-01", "ZZ-01"}};
   const auto cases = plugin_cases();

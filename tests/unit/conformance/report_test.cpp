@@ -67,6 +67,29 @@ TEST_F(Report, MarkdownSetsWhatIsDeclaredBesideWhatIsProven) {
   EXPECT_THAT(*text, HasSubstr("| EX-02 | FAIL | a log \\| has its tail: <no>"));
 }
 
+TEST_F(Report, ACaseThatPutACapabilityToWorkIsItsProof) {
+  plugin_.capabilities = {"bf16"};
+  run_.cases[0].proven = {"bf16"};
+  const auto text = report_markdown(report_json(spec_, plugin_, run_));
+  ASSERT_TRUE(text);
+  EXPECT_THAT(*text, HasSubstr("| `bf16` | 1 of 1 pass: EX-01 |"));
+  run_.cases[0].outcome = Outcome::skip;
+  EXPECT_THAT(*report_markdown(report_json(spec_, plugin_, run_)), HasSubstr("| `bf16` | no case of this run |"));
+}
+
+TEST_F(Report, AClaimIsWrittenWhereTheRunWasOfAList) {
+  EXPECT_TRUE(report_json(spec_, plugin_, run_)["claim"].is_null());
+  spec_.mustpass = MustPass{.version = "1", .ids = {"EX-01", "EX-02"}};
+  spec_.cases = {&two_cases[0], &two_cases[1]};
+  EXPECT_EQ(report_json(spec_, plugin_, run_)["claim"]["holds"], false);
+  run_.cases[1].outcome = Outcome::xfail;
+  const nlohmann::json report = report_json(spec_, plugin_, run_);
+  EXPECT_EQ(report["claim"]["holds"], true);
+  EXPECT_EQ(report["claim"]["version"], "1");
+  EXPECT_THAT(*report_markdown(report),
+              HasSubstr("Suite version 1 is claimed: 1 rules hold, 0 do not apply, 1 waived."));
+}
+
 TEST_F(Report, APageIsRewrittenBetweenItsMarkers) {
   const test::TemporaryDirectory directory;
   ASSERT_TRUE(write_reports(directory.path() + "/out", spec_, plugin_, run_));

@@ -26,6 +26,10 @@ std::string stray_file;  // where a case writes its stray's number, or counts it
 
 void passes(Context& context) { context.note("a remark"); }
 void fails(Context& context) { context.fail("1 is not 2"); }
+void puts_to_work(Context& context) {
+  context.proves("bf16");
+  context.proves("bf16");
+}
 void skips(Context& context) { context.skip("no such machine"); }
 void throws(Context&) { throw std::runtime_error("boo"); }
 void crashes(Context&) {
@@ -104,6 +108,18 @@ TEST_F(RunCases, AFailureSaysWhyAndHowToRepeatIt) {
   EXPECT_EQ(result.outcome, Outcome::fail);
   EXPECT_EQ(result.message, "1 is not 2");
   EXPECT_EQ(result.repeat, "weft-conformance --plugin /nowhere/libweft-executor-none.so --filter ZZ-01 --seed 7");
+}
+
+TEST_F(RunCases, TheCommandToRepeatIsQuotedForAShell) {
+  spec_.plugin_file = "/a b/it's.so";
+  spec_.profile.path = "/plain/p.toml";
+  EXPECT_EQ(run_one(fails).repeat,
+            "weft-conformance --plugin '/a b/it'\\''s.so' --profile /plain/p.toml --filter ZZ-01 --seed 7");
+}
+
+TEST_F(RunCases, WhatACaseProvesIsItsResults) {
+  EXPECT_THAT(run_one(puts_to_work).proven, ElementsAre("bf16"));
+  EXPECT_THAT(run_one(passes).proven, ElementsAre());
 }
 
 TEST_F(RunCases, ASkipSaysWhy) {
