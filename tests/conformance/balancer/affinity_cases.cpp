@@ -22,14 +22,18 @@ void undeclared_hints(Context& context) {
   const bool session = context.declares("session_affinity");
   const bool shared_prefix = context.declares("prefix_affinity");
   if (session && shared_prefix) context.skip("both kinds of affinity are declared");
-  Fleet fleet(context, 5);
+  Fleet fleet(context, 5), untold(context, 5);
   const auto hashes = prefix(1);
   std::map<ReplicaId, int> counts;
   for (RequestId id = 1; id <= 1000; ++id) {
-    Ask ask{.id = id};
+    Ask ask{.id = id, .max_tokens = static_cast<std::int32_t>(1 + id * 37 % 300)};
+    const ReplicaId without = untold.pick(ask);
     if (!session) ask.affinity = "one and the same user";
     if (!shared_prefix) ask.hashes = hashes;
-    ++counts[fleet.pick(ask)];
+    const ReplicaId replica = fleet.pick(ask);
+    context.expect(replica == without,
+                   fmt::format("request {} went to replica {}, and to {} without its hint", id, replica, without));
+    ++counts[replica];
   }
   expect_spread(context, counts, 5, "1000 requests with one hint of a kind that is not declared");
 }
@@ -121,7 +125,8 @@ constexpr Case affinity_rules[] = {
      .level = Level::must,
      .needs = "",
      .since = "1",
-     .title = "a hint of a kind that the balancer does not declare is ignored: requests that share it spread",
+     .title = "a hint of a kind that the balancer does not declare is ignored: every decision is as without it, and "
+              "requests that share it spread",
      .rationale = "Clients send hints whatever balancer is behind.",
      .body = undeclared_hints},
     {.id = "LB-81",

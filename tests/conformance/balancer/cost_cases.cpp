@@ -77,7 +77,7 @@ void junk_leaves_nothing(Context& context) {
             {.kind = kind,
              .replica = kind == Event::Kind::stats || kind == Event::Kind::left ? static_cast<ReplicaId>(100 + id) : 0,
              .incarnation = 1,
-             .request = id,
+             .request = 8 * id + static_cast<RequestId>(kind),  // nothing that one left is taken away by the next
              .prompt_tokens = 10,
              .max_tokens = 10,
              .generated = 1,

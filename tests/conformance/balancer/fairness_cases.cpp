@@ -47,10 +47,14 @@ void spreads_in_steady_state(Context& context) {
 }
 
 void ineligible_ones_do_not_tilt(Context& context) {
-  Fleet fleet(context, 8);
-  for (const ReplicaId id : {0, 1, 2, 6})
-    fleet.row(id)->eligible = false;
-  expect_spread(context, fleet.spread(2000, 1), 4, "4 eligible of 8");
+  // A long run of dead ones before one that lives: whoever probes for the next gives it thirteen shares of sixteen.
+  Fleet fleet(context, 16);
+  for (ReplicaId id = 0; id < 16; ++id)
+    fleet.row(id)->eligible = id >= 12;
+  expect_spread(context, fleet.spread(2000, 1), 4, "4 eligible of 16");
+  for (const ReplicaId id : {3, 5, 9})
+    fleet.row(id)->eligible = true;
+  expect_spread(context, fleet.spread(3500, 10'000), 7, "7 eligible of 16");
 }
 
 void respects_capacities(Context& context) {

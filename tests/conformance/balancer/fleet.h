@@ -64,9 +64,11 @@ int largest(const std::map<ReplicaId, int>& counts);
 void expect_spread(Context& context, const std::map<ReplicaId, int>& counts, std::size_t replicas,
                    std::string_view what);
 
-// Whether the balancer turns away from a replica that has more charged to it; skips the case where it does not, as
-// round robin: what is charged cannot be seen then. By tokens: from one with the same number of requests but longer ones.
-void needs_weighing(Context& context);
+// Whether the balancer turns away from a replica that has more charged to it. By tokens: from one with the same number
+// of requests but longer ones.
+bool weighs_charges(Context& context);
 bool weighs_tokens(Context& context);
+// Skips the case where it does not, as round robin: what is charged cannot be seen then.
+void needs_weighing(Context& context);
 
 }  // namespace weft::conformance

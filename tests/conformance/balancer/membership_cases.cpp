@@ -19,12 +19,15 @@ void a_newcomer_takes_part(Context& context) {
 }
 
 void the_others_share(Context& context) {
-  Fleet fleet(context, 5);
-  fleet.spread(500, 1);
-  fleet.leave(2);
-  const auto counts = fleet.spread(2000, 1000);
-  context.expect(!counts.contains(2), "a replica that left got a request");
-  expect_spread(context, counts, 4, "after one of five left");
+  Fleet fleet(context, 12);
+  fleet.spread(600, 1);
+  // One after the other, neighbours: who inherits from one inherits from all.
+  for (ReplicaId id = 2; id < 9; ++id) {
+    fleet.leave(id);
+    const auto counts = fleet.spread(1200, 1000 + 2000 * static_cast<RequestId>(id));
+    context.expect(!counts.contains(id), "a replica that left got a request");
+    expect_spread(context, counts, fleet.table.size(), fmt::format("after {} of 12 left", id - 1));
+  }
 }
 
 void comes_and_goes(Context& context) {
@@ -53,13 +56,25 @@ void a_late_left(Context& context) {
   context.expect(counts.contains(1),
                  "a replica in its second incarnation got nothing after `left` of its first came late");
   expect_spread(context, counts, 4, "after a late `left`");
+  if (!weighs_charges(context)) return;
+  Fleet charged(context, 4);
+  charged.join(1, 2);
+  charged.load(1, 20, 1);
+  charged.observe({.kind = Event::Kind::left, .replica = 1, .incarnation = 1});
+  context.expect(charged.spread(8, 1000)[1] == 0, "a late `left` took off what the present incarnation is charged");
 }
 
+// Told again at once, and when there is much on the replica that it means.
 void events_twice(Context& context) {
   const auto decisions = [&context](int times) {
     Fleet fleet(context, 4);
     std::vector<ReplicaId> made;
     for (RequestId id = 1; id <= 300; ++id) {
+      for (const ReplicaView& row : fleet.table)
+        if (times > 1 && id % 40 == 0)
+          fleet.observe({.kind = Event::Kind::joined, .replica = row.id, .incarnation = row.incarnation});
+      if (times > 1 && (id == 120 || id == 140))
+        fleet.observe({.kind = Event::Kind::left, .replica = 3, .incarnation = 1});
       if (id == 100 || id == 200) {
         std::erase_if(fleet.table, [](const ReplicaView& row) { return row.id == 3; });
         for (int i = 0; i < times; ++i)
@@ -70,7 +85,8 @@ void events_twice(Context& context) {
         for (int i = 1; i < times; ++i)
           fleet.observe({.kind = Event::Kind::joined, .replica = 3, .incarnation = 2});
       }
-      made.push_back(fleet.pick(id));
+      // Costs differ, so that a charge that was lost shows.
+      made.push_back(fleet.pick({.id = id, .max_tokens = static_cast<std::int32_t>(1 + id * 37 % 300)}));
     }
     return made;
   };
@@ -89,7 +105,7 @@ constexpr Case membership_rules[] = {
      .level = Level::must,
      .needs = "",
      .since = "1",
-     .title = "after a replica left it gets nothing and the others share evenly",
+     .title = "after a replica left it gets nothing and the others share evenly, also after seven of twelve",
      .rationale = "Its share must not fall to one neighbour.",
      .body = the_others_share},
     {.id = "LB-62",
@@ -103,14 +119,14 @@ constexpr Case membership_rules[] = {
      .level = Level::must,
      .needs = "",
      .since = "1",
-     .title = "left of an earlier incarnation, come late, does not touch the replica's present one",
+     .title = "left of an earlier incarnation, come late, does not touch the replica's present one, nor its charges",
      .rationale = "Supervision and links report by different roads.",
      .body = a_late_left},
     {.id = "LB-64",
      .level = Level::must,
      .needs = "",
      .since = "1",
-     .title = "joined and left may come more than once and mean the same as once",
+     .title = "joined and left may come more than once, at once or later, and mean the same as once",
      .rationale = "A router repeats what it is not sure of.",
      .body = events_twice},
 };

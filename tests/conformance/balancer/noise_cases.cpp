@@ -81,15 +81,17 @@ void unknown_requests(Context& context) {
   expect_ignored(
       context,
       [](Progress& progress) {
+        // Each of a request of its own: what a dispatched does must not be undone by a finished right after it.
         for (const auto kind : {Event::Kind::dispatched, Event::Kind::first_token, Event::Kind::progress,
                                 Event::Kind::finished, Event::Kind::dropped})
-          progress.fleet.observe({.kind = kind,
-                                  .replica = static_cast<ReplicaId>(progress.step % 5),
-                                  .incarnation = incarnation,
-                                  .request = 1'000'000 + static_cast<RequestId>(progress.step % 40),
-                                  .prompt_tokens = 9000,
-                                  .max_tokens = 9000,
-                                  .generated = 3});
+          progress.fleet.observe(
+              {.kind = kind,
+               .replica = static_cast<ReplicaId>(progress.step % 5),
+               .incarnation = incarnation,
+               .request = 1'000'000 + 100 * static_cast<RequestId>(progress.step % 40) + static_cast<RequestId>(kind),
+               .prompt_tokens = 9000,
+               .max_tokens = 9000,
+               .generated = 3});
       },
       "events of requests that were never picked");
 }
@@ -99,16 +101,20 @@ void ended_requests(Context& context) {
       context,
       [](Progress& progress) {
         if (progress.ended.empty()) return;
-        const Live& ended = progress.ended[static_cast<std::size_t>(progress.step * 7) % progress.ended.size()];
-        for (const auto kind : {Event::Kind::progress, Event::Kind::finished, Event::Kind::dispatched,
-                                Event::Kind::first_token, Event::Kind::finished, Event::Kind::dropped})
-          progress.fleet.observe({.kind = kind,
+        constexpr Event::Kind kinds[] = {Event::Kind::progress,    Event::Kind::finished, Event::Kind::dispatched,
+                                         Event::Kind::first_token, Event::Kind::finished, Event::Kind::dropped};
+        // All of one request, and one each of others.
+        for (std::size_t i = 0; i < 2 * std::size(kinds); ++i) {
+          const std::size_t which = static_cast<std::size_t>(progress.step) * 7 + (i < std::size(kinds) ? 0 : i);
+          const Live& ended = progress.ended[which % progress.ended.size()];
+          progress.fleet.observe({.kind = kinds[i % std::size(kinds)],
                                   .replica = ended.replica,
                                   .incarnation = incarnation,
                                   .request = ended.id,
                                   .prompt_tokens = 5000,
                                   .max_tokens = 5000,
                                   .generated = 1});
+        }
       },
       "events of requests that have ended");
 }
@@ -207,9 +213,9 @@ void stale_stats(Context& context) {
     fleet.observe({.kind = Event::Kind::stats,
                    .replica = id,
                    .incarnation = 1,
-                   .waiting = id == 0 ? 0 : 40,
+                   .waiting = id == 0 ? 0 : 100'000,  // more than all the picks to come
                    .running = 8,
-                   .pending_prefill_tokens = id == 0 ? 0 : 20'000,
+                   .pending_prefill_tokens = id == 0 ? 0 : 50'000'000,
                    .stats_sequence = 1});
   for (ReplicaView& row : fleet.table)
     row.stats_at = fleet.now;

@@ -35,6 +35,8 @@ std::vector<DType> Bench::types() const {
   std::vector<DType> types{DType::f32};
   for (const DType type : {DType::f16, DType::bf16})
     if (context_.declares(to_string(type))) types.push_back(type);
+  for (const DType type : types)
+    context_.proves(to_string(type));
   return types;
 }
 

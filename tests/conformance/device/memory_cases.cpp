@@ -85,18 +85,31 @@ void gives_memory_back(Context& context) {
 void copies(Context& context) {
   const Bench bench(context);
   const Buffer buffer = context.take(bench->allocate(10'000), "allocate");
-  std::vector<std::byte> model(10'000);
+  const auto random_bytes = [&](std::size_t size) {
+    std::vector<std::byte> bytes(size);
+    for (std::byte& byte : bytes)
+      byte = static_cast<std::byte>(context.random()());
+    return bytes;
+  };
+  std::vector<std::byte> model = random_bytes(10'000);
+  bench.ok(bench->copy_in(buffer, model.data(), model.size(), bench.stream()), "copy_in");
   for (int round = 0; round < 200; ++round) {
     const std::size_t from = context.random()() % 10'000;
-    std::vector<std::byte> part(context.random()() % (10'001 - from));
-    for (std::byte& byte : part)
-      byte = static_cast<std::byte>(context.random()());
+    std::vector<std::byte> part = random_bytes(context.random()() % (10'001 - from));
     std::copy(part.begin(), part.end(), model.begin() + static_cast<std::ptrdiff_t>(from));
     bench.ok(bench->copy_in(buffer.slice(from, part.size()), part.data(), part.size(), bench.stream()), "copy_in");
     std::fill(part.begin(), part.end(), std::byte{0});  // `host` is read before return
   }
   bench.ok(bench->synchronize(bench.stream()), "synchronize");
   context.expect(read(bench, buffer) == model, "what was copied in does not come out");
+  for (int round = 0; round < 100; ++round) {
+    const std::size_t from = context.random()() % 10'000, size = context.random()() % (10'001 - from);
+    std::vector<std::byte> host = random_bytes(size + 64), wanted = host;
+    std::copy_n(model.begin() + static_cast<std::ptrdiff_t>(from), size, wanted.begin() + 32);
+    bench.ok(bench->copy_out(host.data() + 32, buffer.slice(from, size), size, bench.stream()), "copy_out");
+    context.expect(host == wanted,
+                   fmt::format("copy_out of {} bytes at {} gave others, or wrote round them", size, from));
+  }
   bench->release(buffer);
 }
 
