@@ -69,8 +69,14 @@ Error Meeting::missing_ranks() const {
 
 Result<std::vector<std::string>> Meeting::meet(const std::string& details) const {
   const std::string mine = presence(details);
-  WEFT_ASSIGN_CONTEXT(holds, spec_.store->compare_and_set(rank_key(spec_.rank), std::nullopt, mine, spec_.deadline),
-                      "store");
+  const auto claimed = spec_.store->compare_and_set(rank_key(spec_.rank), std::nullopt, mine, spec_.deadline);
+  if (!claimed) {
+    // The store may have done it all the same, and only its answer be missing.
+    const auto now = spec_.store->get(rank_key(spec_.rank), Deadline::in(courtesy));
+    if (now && *now == mine) withdraw();
+    return fail(annotate(claimed.error(), "store"));
+  }
+  const std::string& holds = *claimed;
   if (holds != mine)
     return fail(
         ErrorCode::already_exists,

@@ -66,6 +66,27 @@ TEST_P(Open, TellsBothSidesThatTheirSizesDiffer) {
   });
 }
 
+// Does what it is asked, and its answer is lost.
+class LateStore final : public store::LocalStore {
+ public:
+  using LocalStore::LocalStore;
+  Result<std::string> compare_and_set(std::string_view key, std::optional<std::string_view> expected,
+                                      std::string_view desired, Deadline deadline) override {
+    EXPECT_TRUE(LocalStore::compare_and_set(key, expected, desired, deadline));
+    return fail(ErrorCode::deadline_exceeded, "the head has not answered", true);
+  }
+};
+
+TEST_P(Open, TakesItsPresenceBackWhereTheStoresAnswerWasLost) {
+  store::StoreHost host;
+  LateStore store(host);
+  auto communicator = make();
+  const auto group = communicator->open(spec_of(store, "late/1", 0, 2));
+  ASSERT_FALSE(group);
+  EXPECT_EQ(group.error().code, ErrorCode::deadline_exceeded);
+  EXPECT_EQ(host.size(), 0u);
+}
+
 TEST_P(Open, RefusesASpecThatCannotBe) {
   store::StoreHost host;
   store::LocalStore store(host);
