@@ -59,7 +59,7 @@ void a_failed_open_leaves_nothing(Context& context) {
       [&](Rank& rank) {
         GroupSpec spec = rank.spec("again/1");
         const auto open_alone = [&] {
-          spec.deadline = Deadline::in(rank.scaled(milliseconds(100)));
+          spec.deadline = Deadline::in(rank.scaled(milliseconds(400)));
           failed_open(rank, spec, "an open to which the other rank does not come");
         };
         // One rank after the other, so that they do not meet by chance; what a library makes once is made first.
@@ -94,9 +94,11 @@ void a_second_rank_is_refused(Context& context) {
     GroupSpec spec = rank.spec("twice/1");
     spec.size = 2;
     spec.members = {member_name(0), member_name(1)};
+    spec.deadline = Deadline::in(rank.scaled(seconds(8)));  // of a refusal that does not come
     std::atomic<std::uint64_t>& opened = rank.board.cell[0];
     if (rank.index == 3) {  // comes when the group has long been open
       rank.await("open");
+      spec.deadline = Deadline::in(rank.scaled(seconds(8)));
       spec.rank = 0;
       expect_turned_away(context, failed_open(rank, spec, "a second rank 0 of an open group"));
       return rank.mark("late");
@@ -106,11 +108,13 @@ void a_second_rank_is_refused(Context& context) {
     if (!group) {
       context.expect(rank.index != 0, fmt::format("rank 0: {}", to_string(group.error())));
       expect_turned_away(context, group.error());
-      return;
+      return rank.mark("refused");
     }
     context.expect(opened.fetch_add(1) < 2, "three ranks opened a group of two");
     perform(rank, **group, {.type = DType::f32, .count = 1000});
     if (rank.index == 0) rank.mark("open");
+    // An id is taken only while its group lives.
+    rank.await("refused");
     rank.await("late");
     perform(rank, **group, {.type = DType::f32, .count = 1001});
     rank.close(*group);
