@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <filesystem>
+#include <future>
 
 #include "tests/support/communicator/ranks.h"
 #include "tests/support/communicator/reference.h"
@@ -37,14 +38,18 @@ TEST_P(Open, RefusesARankThatIsThereAlready) {
   store::StoreHost host;
   auto communicator = make();
   std::atomic<int> refused{0}, opened{0};
+  std::promise<void> turned_away;
+  const std::shared_future<void> until = turned_away.get_future();
   on_threads(3, [&](std::int32_t thread) {
     store::LocalStore store(host);
     auto group = communicator->open(spec_of(store, "twice/1", std::min(thread, 1), 2));
     if (group) {
       ++opened;
       expect_ok(finish((*group)->barrier({})));
+      // A rank is there only while its group lives: one that comes after its end would wait in vain.
+      EXPECT_EQ(until.wait_for(patience), std::future_status::ready);
     } else {
-      ++refused;
+      if (++refused == 1) turned_away.set_value();
       EXPECT_EQ(group.error().code, ErrorCode::already_exists);
       EXPECT_THAT(group.error().message, HasSubstr("rank 1"));
     }
