@@ -137,9 +137,9 @@ class Balancer final : public weft::LoadBalancer {
   weft::Result<Decision> pick_by_events(const RequestView& request, const ReplicaTable& table, Time now) {
     std::vector<ReplicaView> rows;
     for (const auto& [id, incarnation] : present_) {
-      const auto found = std::find_if(table.replicas.begin(), table.replicas.end(),
-                                      [id = id](const ReplicaView& row) { return row.id == id; });
-      const bool gone = found == table.replicas.end();
+      const auto found = std::lower_bound(table.replicas.begin(), table.replicas.end(), id,
+                                          [](const ReplicaView& row, ReplicaId wanted) { return row.id < wanted; });
+      const bool gone = found == table.replicas.end() || found->id != id;
       rows.push_back(gone ? ReplicaView{.id = id, .incarnation = incarnation, .eligible = true} : *found);
     }
     const Choice choice = chooser_.choose(request, {.replicas = rows}, now);
