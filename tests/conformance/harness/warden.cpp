@@ -39,6 +39,14 @@ void write_all(int descriptor, std::string_view text) {
   }
 }
 
+// Every signal to its default, past the C library, which keeps two for itself: whoever was started by its system() has them
+// ignored, and so would every rank that a plugin starts here.
+void reset_signals() {
+  constexpr std::array<unsigned long, 4> by_default{};  // the kernel's struct sigaction: handler, flags, restorer, mask
+  for (int number = 1; number < NSIG; ++number)
+    ::syscall(SYS_rt_sigaction, number, by_default.data(), nullptr, sizeof(unsigned long));
+}
+
 // A process of its own group with plain signals and no core file; its output goes to the warden.
 void settle_in(pid_t warden, int output) {
   ::setpgid(0, 0);
@@ -46,8 +54,7 @@ void settle_in(pid_t warden, int output) {
   if (::getppid() != warden) ::_exit(1);
   const struct rlimit none {};
   ::setrlimit(RLIMIT_CORE, &none);
-  for (int number = 1; number < NSIG; ++number)
-    ::signal(number, SIG_DFL);
+  reset_signals();
   ::signal(SIGPIPE, SIG_IGN);  // as in `weft`
   sigset_t empty;
   sigemptyset(&empty);

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,6 +30,11 @@ void fails(Context& context) { context.fail("1 is not 2"); }
 void puts_to_work(Context& context) {
   context.proves("bf16");
   context.proves("bf16");
+}
+void notes_ignored_signals(Context& context) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("SigIgn:")) context.note(line);
 }
 void skips(Context& context) { context.skip("no such machine"); }
 void throws(Context&) { throw std::runtime_error("boo"); }
@@ -120,6 +126,18 @@ TEST_F(RunCases, TheCommandToRepeatIsQuotedForAShell) {
 TEST_F(RunCases, WhatACaseProvesIsItsResults) {
   EXPECT_THAT(run_one(puts_to_work).proven, ElementsAre("bf16"));
   EXPECT_THAT(run_one(passes).proven, ElementsAre());
+}
+
+// As a process is that system() started: glibc has it ignore the two signals that it keeps for itself.
+TEST_F(RunCases, ACaseIgnoresNoSignalButPipesWhateverItsParentDid) {
+  struct {
+    void (*handler)(int) = SIG_IGN;
+    unsigned long flags = 0, restorer = 0, mask = 0;
+  } ignored, before;
+  ASSERT_EQ(::syscall(SYS_rt_sigaction, 32, &ignored, &before, sizeof ignored.mask), 0);
+  const CaseResult result = run_one(notes_ignored_signals);
+  ::syscall(SYS_rt_sigaction, 32, &before, nullptr, sizeof before.mask);
+  EXPECT_THAT(result.notes, ElementsAre("SigIgn:\t0000000000001000"));  // SIGPIPE
 }
 
 TEST_F(RunCases, ASkipSaysWhy) {
