@@ -63,6 +63,24 @@ Status check_sampling(const Sampling& sampling) {
   return {};
 }
 
+// How much is generated, and what is told of it.
+Status check_lengths(const Submit& submit) {
+  const auto invalid = [](std::string message) { return fail(ErrorCode::invalid_argument, std::move(message)); };
+  const int least = submit.has_prompt_logprobs() ? 0 : 1;
+  if (submit.max_tokens() < least)
+    return invalid(fmt::format("max_tokens: {}, expected {} or more", submit.max_tokens(), least));
+  if (submit.min_tokens() < 0 || submit.min_tokens() > submit.max_tokens())
+    return invalid(
+        fmt::format("min_tokens: {}, expected 0 to max_tokens' {}", submit.min_tokens(), submit.max_tokens()));
+  if (submit.has_logprobs()) WEFT_TRY(check_range(submit.logprobs(), 0, max_top_logprobs, "logprobs"));
+  if (submit.has_prompt_logprobs())
+    WEFT_TRY(check_range(submit.prompt_logprobs(), 0, max_top_logprobs, "prompt_logprobs"));
+  if (submit.prompt_scored() < 0 || submit.prompt_scored() >= submit.prompt_size())
+    return invalid(
+        fmt::format("prompt_scored: {}, expected 0 to {}", submit.prompt_scored(), submit.prompt_size() - 1));
+  return {};
+}
+
 Status check_submit(const Submit& submit) {
   const auto invalid = [](std::string message) { return fail(ErrorCode::invalid_argument, std::move(message)); };
   if (submit.request() == 0) return invalid("request: 0, expected an id");
@@ -76,7 +94,7 @@ Status check_submit(const Submit& submit) {
   WEFT_TRY(check_ids(submit.stop_token_ids(), "stop_token_ids", max_stop_ids));
   if (submit.prompt_size() == 0) return invalid("prompt: no tokens, expected at least one");
   if (submit.choice() < 0) return invalid(fmt::format("choice: {}, expected 0 or more", submit.choice()));
-  if (submit.max_tokens() < 1) return invalid(fmt::format("max_tokens: {}, expected 1 or more", submit.max_tokens()));
+  WEFT_TRY(check_lengths(submit));
   if (submit.deadline_ms() < 0)
     return invalid(fmt::format("deadline_ms: {}, expected 0 or more", submit.deadline_ms()));
   if (static_cast<std::size_t>(submit.stop_strings_size()) > max_stop_strings) {
@@ -103,6 +121,41 @@ SamplingParams from_wire(const Sampling& in) {
   out.logit_bias.reserve(static_cast<std::size_t>(in.bias_ids_size()));
   for (int i = 0; i < in.bias_ids_size(); ++i)
     out.logit_bias.emplace_back(in.bias_ids(i), in.bias_values(i));
+  return out;
+}
+
+void to_wire(const weft::TokenLogprobs& in, wire::TokenLogprobs& out) {
+  out.mutable_ids()->Reserve(static_cast<int>(in.best.size()) + 1);
+  out.mutable_logprobs()->Reserve(static_cast<int>(in.best.size()) + 1);
+  out.add_ids(in.token.id);
+  out.add_logprobs(in.token.logprob);
+  for (const weft::TokenLogprob& one : in.best) {
+    out.add_ids(one.id);
+    out.add_logprobs(one.logprob);
+  }
+}
+
+Result<std::vector<weft::TokenLogprobs>> from_wire(const google::protobuf::RepeatedPtrField<wire::TokenLogprobs>& in,
+                                                   std::string_view what) {
+  std::vector<weft::TokenLogprobs> out;
+  out.reserve(static_cast<std::size_t>(in.size()));
+  for (const wire::TokenLogprobs& one : in) {
+    if (one.ids_size() < 1 || one.ids_size() > max_top_logprobs + 1 || one.ids_size() != one.logprobs_size())
+      return fail(ErrorCode::invalid_argument, fmt::format("{}: {} ids and {} values, expected 1 to {} of both", what,
+                                                           one.ids_size(), one.logprobs_size(), max_top_logprobs + 1));
+    WEFT_TRY(check_ids(one.ids(), what, max_top_logprobs + 1));
+    weft::TokenLogprobs made;
+    for (int i = 0; i < one.ids_size(); ++i) {
+      if (!(one.logprobs(i) <
+            1))  // a logarithm of at most 1, but for its rounding; false for a value that is no number
+        return fail(ErrorCode::invalid_argument, fmt::format("{}: {}, expected 0 or less", what, one.logprobs(i)));
+      if (i == 0)
+        made.token = {.id = one.ids(0), .logprob = one.logprobs(0)};
+      else
+        made.best.push_back({.id = one.ids(i), .logprob = one.logprobs(i)});
+    }
+    out.push_back(std::move(made));
+  }
   return out;
 }
 
@@ -176,22 +229,33 @@ Submit to_wire(const Request& request) {
   submit.set_ignore_eos(request.stop.ignore_eos);
   submit.set_deadline_ms(request.deadline_ms);
   submit.set_priority(request.priority);
+  submit.set_min_tokens(request.stop.min_tokens);
+  if (request.logprobs.generated) submit.set_logprobs(*request.logprobs.generated);
+  if (request.logprobs.prompt) submit.set_prompt_logprobs(*request.logprobs.prompt);
+  submit.set_prompt_scored(request.prompt_scored);
   return submit;
 }
 
 Result<Request> from_wire(const Submit& submit) {
   WEFT_TRY_CONTEXT(check_submit(submit), fmt::format("request {}", submit.request()));
+  const auto given = [](bool is_given, std::int32_t value) {
+    return is_given ? std::optional(value) : std::optional<std::int32_t>();
+  };
   return Request{.id = submit.request(),
                  .prompt = {submit.prompt().begin(), submit.prompt().end()},
                  .emitted = {submit.emitted().begin(), submit.emitted().end()},
                  .choice = submit.choice(),
                  .sampling = from_wire(submit.sampling()),
                  .stop = {.max_tokens = submit.max_tokens(),
+                          .min_tokens = submit.min_tokens(),
                           .stop_token_ids = {submit.stop_token_ids().begin(), submit.stop_token_ids().end()},
                           .stop_strings = {submit.stop_strings().begin(), submit.stop_strings().end()},
                           .ignore_eos = submit.ignore_eos()},
                  .deadline_ms = submit.deadline_ms(),
-                 .priority = submit.priority()};
+                 .priority = submit.priority(),
+                 .logprobs = {.generated = given(submit.has_logprobs(), submit.logprobs()),
+                              .prompt = given(submit.has_prompt_logprobs(), submit.prompt_logprobs())},
+                 .prompt_scored = submit.prompt_scored()};
 }
 
 void add_update(const RequestUpdate& update, StepOutput& output) {
@@ -202,6 +266,10 @@ void add_update(const RequestUpdate& update, StepOutput& output) {
   if (update.error) *out.mutable_error() = to_wire(*update.error);
   if (!update.matched_stop.empty()) out.set_matched_stop(to_utf8(update.matched_stop));
   out.set_text_offset(update.text_offset);
+  for (const weft::TokenLogprobs& one : update.logprobs)
+    to_wire(one, *out.add_logprobs());
+  for (const weft::TokenLogprobs& one : update.prompt_logprobs)
+    to_wire(one, *out.add_prompt_logprobs());
 }
 
 Result<RequestUpdate> from_wire(const RequestOutput& output) {
@@ -221,12 +289,22 @@ Result<RequestUpdate> from_wire(const RequestOutput& output) {
   }
   if (output.text_offset() < -1)
     return invalid(fmt::format("text_offset: {}, expected -1 or more", output.text_offset()));
+  if (output.logprobs_size() != 0 && output.logprobs_size() != output.tokens_size())
+    return invalid(fmt::format("logprobs: of {} tokens, expected of {}", output.logprobs_size(), output.tokens_size()));
+  if (static_cast<std::size_t>(output.prompt_logprobs_size()) > max_output_tokens)
+    return invalid(fmt::format("prompt_logprobs: of {} tokens, expected at most {}", output.prompt_logprobs_size(),
+                               max_output_tokens));
+  const std::string context = fmt::format("request {}", output.request());
+  WEFT_ASSIGN_CONTEXT(logprobs, from_wire(output.logprobs(), "logprobs"), context);
+  WEFT_ASSIGN_CONTEXT(prompt_logprobs, from_wire(output.prompt_logprobs(), "prompt_logprobs"), context);
   RequestUpdate update{.request = output.request(),
                        .tokens = {output.tokens().begin(), output.tokens().end()},
                        .finish_reason = static_cast<FinishReason>(output.finish_reason()),
                        .error = std::nullopt,
                        .matched_stop = output.matched_stop(),
-                       .text_offset = output.text_offset()};
+                       .text_offset = output.text_offset(),
+                       .logprobs = std::move(logprobs),
+                       .prompt_logprobs = std::move(prompt_logprobs)};
   if (output.has_error()) update.error = from_wire(output.error());
   if (update.finish_reason == FinishReason::error && !update.error) {
     return invalid("finish_reason is error, expected one beside it");

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/wire/messages.pb.h"
+#include "weft/logprobs.h"
 #include "weft/request.h"
 #include "weft/status.h"
 
@@ -44,9 +45,11 @@ struct RequestUpdate {
   RequestId request = 0;
   std::vector<TokenId> tokens = {};  // new since the last update
   FinishReason finish_reason = FinishReason::none;
-  std::optional<Error> error = {};  // with finish_reason error
-  std::string matched_stop = {};    // the stop string that ended it
-  std::int32_t text_offset = -1;    // bytes of text before it; -1: none
+  std::optional<Error> error = {};                        // with finish_reason error
+  std::string matched_stop = {};                          // the stop string that ended it
+  std::int32_t text_offset = -1;                          // bytes of text before it; -1: none
+  std::vector<weft::TokenLogprobs> logprobs = {};         // one for each of `tokens`, where wanted
+  std::vector<weft::TokenLogprobs> prompt_logprobs = {};  // of the prompt's next tokens
 };
 
 void add_update(const RequestUpdate& update, StepOutput& output);

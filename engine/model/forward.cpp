@@ -89,12 +89,13 @@ Status Forward::mlp(const LayerWeights& layer) {
   return finish_branch(layer.mlp_post_norm.get());
 }
 
-Status Forward::logits(std::int32_t samples) {
-  const TensorView sampled = at_.workspace.matrix(Region::sampled, at_.dtype, samples, at_.config.shape.hidden);
-  TensorView out = at_.workspace.matrix(Region::logits, DType::f32, samples, at_.rank.vocabulary_width);
+Status Forward::final_norm() { return norm_into(*at_.weights.final_norm, normed_); }
+
+Status Forward::logits(std::int32_t count) {
+  const TensorView sampled = at_.workspace.matrix(Region::sampled, at_.dtype, count, at_.config.shape.hidden);
+  TensorView out = at_.workspace.matrix(Region::logits, DType::f32, count, at_.rank.vocabulary_width);
   out.columns = at_.rank.vocabulary.count;
   out.row_stride = at_.rank.vocabulary_width;
-  WEFT_TRY(norm_into(*at_.weights.final_norm, normed_));
   WEFT_TRY(at_.device.gather_rows(normed_, at_.workspace[Region::sample_rows], sampled, stream_));
   return linear(*at_.weights.head, sampled, out);
 }

@@ -34,9 +34,11 @@ class Forward {
   Status embed();
   // This stage's layers, from the residual stream back to it.
   Status layers();
-  // Region::logits: [samples, this rank's ids], rows vocabulary_width apart, of the rows in
-  // Region::sample_rows. Last stage, samples > 0.
-  Status logits(std::int32_t samples);
+  // The last norm, of every row. Last stage, once, before logits().
+  Status final_norm();
+  // Region::logits: [count, this rank's ids], rows vocabulary_width apart, of the rows in Region::sample_rows.
+  // Last stage, count > 0; any number of times.
+  Status logits(std::int32_t count);
 
   // [tokens, H]: what goes from stage to stage.
   TensorView residual() const noexcept { return residual_; }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <limits>
 #include <new>
@@ -60,7 +61,9 @@ struct ModelRunner::State {
   StepBatch batch{};
   StepTiming timing{};
 
-  Result<LogitsView> run(const StepPlan& plan);
+  Result<LogitsView> run(const StepPlan& plan, const ScoreSink& scores);
+  Status score(Forward& forward, const ScoreSink& scores);
+  Result<LogitsView> logits_of(Forward& forward, std::span<const std::int32_t> rows);
   Result<LogitsView> deliver(std::int32_t samples);
 };
 
@@ -119,15 +122,15 @@ Status ModelRunner::create_cache(std::int32_t blocks) {
   return {};
 }
 
-Result<LogitsView> ModelRunner::forward(const StepPlan& plan) {
+Result<LogitsView> ModelRunner::forward(const StepPlan& plan, const ScoreSink& scores) {
   const Time began = Clock::now();
-  auto result = state_->run(plan);
+  auto result = state_->run(plan, scores);
   state_->timing = {.seconds = std::chrono::duration<double>(Clock::now() - began).count(),
                     .collective_seconds = state_->tensor.take_seconds() + state_->pipeline.take_seconds()};
   return result;
 }
 
-Result<LogitsView> ModelRunner::State::run(const StepPlan& plan) {
+Result<LogitsView> ModelRunner::State::run(const StepPlan& plan, const ScoreSink& scores) {
   if (cache == nullptr) return fail(ErrorCode::failed_precondition, "model: forward() before create_cache()");
   WEFT_TRY(batch.build(plan, {.tokens = spec.max_batch_tokens,
                               .sequences = spec.max_requests,
@@ -148,9 +151,33 @@ Result<LogitsView> ModelRunner::State::run(const StepPlan& plan) {
     WEFT_TRY(pipeline.recv(residual.buffer, residual.type, stage - 1, residual_tag));
   WEFT_TRY(forward.layers());
   if (!rank.last_stage) WEFT_TRY(pipeline.send(residual.buffer, residual.type, stage + 1, residual_tag));
-  const std::int32_t samples = batch.samples();
-  if (samples > 0 && rank.last_stage) WEFT_TRY(forward.logits(samples));
-  return deliver(samples);
+  const bool wanted = !batch.sample_rows().empty() || !batch.scored_rows().empty();
+  if (rank.last_stage && wanted) WEFT_TRY(forward.final_norm());
+  WEFT_TRY(score(forward, scores));
+  return logits_of(forward, batch.sample_rows());
+}
+
+// A prompt has far more rows than there are samples: their logits pass through the samples' memory, a part at a time.
+Status ModelRunner::State::score(Forward& forward, const ScoreSink& scores) {
+  const std::span<const std::int32_t> rows = batch.scored_rows();
+  const auto room = static_cast<std::size_t>(spec.max_requests);
+  for (std::size_t first = 0; first < rows.size(); first += room) {
+    WEFT_ASSIGN(view, logits_of(forward, rows.subspan(first, std::min(room, rows.size() - first))));
+    for (std::int32_t i = 0; i < view.samples && scores; ++i) {
+      const auto& [sequence, position] = batch.scored(first + static_cast<std::size_t>(i));
+      scores(sequence, position, view.row(i));
+    }
+  }
+  return {};
+}
+
+Result<LogitsView> ModelRunner::State::logits_of(Forward& forward, std::span<const std::int32_t> rows) {
+  const auto count = static_cast<std::int32_t>(rows.size());
+  if (count > 0 && rank.last_stage) {
+    WEFT_TRY(batch.copy_rows(*spec.device, workspace, rows));
+    WEFT_TRY(forward.logits(count));
+  }
+  return deliver(count);
 }
 
 // Brings the shards of the logits to the leader: over the tensor group to tp 0 of the last stage, then along

@@ -4,7 +4,9 @@
 // forward() with the same plans in the same order. One thread. Destroyed before its device and groups.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -29,6 +31,10 @@ struct LogitsView {
             static_cast<std::size_t>(vocabulary)};
   }
 };
+
+// Called on the leader during forward(), for each row that the plan wants scored, in plan order: the sequence's index in
+// the plan, the row's position, and its logits [vocabulary], which are valid during the call.
+using ScoreSink = std::function<void(std::size_t sequence, std::int32_t position, std::span<const float> logits)>;
 
 struct StepTiming {
   double seconds = 0;             // of a forward() from call to return
@@ -60,7 +66,8 @@ class ModelRunner {
   // One step. The logits are the leader's (tp 0 of the first stage); every other rank's view is empty, as is
   // that of an empty plan. Plans outside the limits are invalid_argument on every rank, before any
   // collective; after an error in a collective the groups are broken and the replica cannot go on.
-  Result<LogitsView> forward(const StepPlan& plan);
+  // Rows to be scored go to `scores`, as many at a time as there is room for.
+  Result<LogitsView> forward(const StepPlan& plan, const ScoreSink& scores = {});
   StepTiming last_step() const noexcept;
 
  private:

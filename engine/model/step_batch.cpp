@@ -29,6 +29,10 @@ Status check_sequence(const SequenceStep& sequence, const StepLimits& limits) {
   for (const std::int32_t block : sequence.blocks)
     if (block < 0 || block >= limits.blocks)
       return refuse(fmt::format("block {}, the cache has {}", block, limits.blocks));
+  if (sequence.first_scored < 0 || sequence.scored < 0 ||
+      std::int64_t{sequence.first_scored} + sequence.scored > sequence.rows())
+    return refuse(fmt::format("scores of {} rows from {} on, there are {}", sequence.scored, sequence.first_scored,
+                              sequence.rows()));
   for (const TokenId id : sequence.tokens)
     if (id < 0 || id >= limits.vocabulary)
       return refuse(fmt::format("token id {}, the vocabulary has {}", id, limits.vocabulary));
@@ -38,8 +42,10 @@ Status check_sequence(const SequenceStep& sequence, const StepLimits& limits) {
 }  // namespace
 
 Status StepBatch::build(const StepPlan& plan, const StepLimits& limits) {
-  for (auto* values : {&ids_, &positions_, &slots_, &row_starts_, &context_lengths_, &block_tables_, &sample_rows_})
+  for (auto* values :
+       {&ids_, &positions_, &slots_, &row_starts_, &context_lengths_, &block_tables_, &sample_rows_, &scored_rows_})
     values->clear();
+  scored_.clear();
   if (plan.sequences.size() > static_cast<std::size_t>(limits.sequences))
     return fail(ErrorCode::invalid_argument, fmt::format("model: plan: {} sequences, at most {} fit a step",
                                                          plan.sequences.size(), limits.sequences));
@@ -54,14 +60,18 @@ Status StepBatch::build(const StepPlan& plan, const StepLimits& limits) {
   if (rows > limits.tokens)
     return fail(ErrorCode::invalid_argument,
                 fmt::format("model: plan: {} rows, at most {} fit a step", rows, limits.tokens));
-  for (const SequenceStep& sequence : plan.sequences)
-    add(sequence, limits.block_size);
+  for (std::size_t i = 0; i < plan.sequences.size(); ++i)
+    add(i, plan.sequences[i], limits.block_size);
   row_starts_.push_back(tokens());
   return {};
 }
 
-void StepBatch::add(const SequenceStep& sequence, std::int32_t block_size) {
+void StepBatch::add(std::size_t index, const SequenceStep& sequence, std::int32_t block_size) {
   row_starts_.push_back(tokens());
+  for (std::int32_t row = sequence.first_scored; row < sequence.first_scored + sequence.scored; ++row) {
+    scored_rows_.push_back(tokens() + row);
+    scored_.push_back({.sequence = index, .position = sequence.start + row});
+  }
   std::int32_t position = sequence.start;
   for (const TokenId id : sequence.tokens) {
     ids_.push_back(id);
@@ -87,7 +97,6 @@ Result<PagedBatch> StepBatch::copy_in(Device& device, const Workspace& workspace
     return to;
   };
   WEFT_TRY(copy(Region::ids, ids_));
-  WEFT_TRY(copy(Region::sample_rows, sample_rows_));
   WEFT_ASSIGN(positions, copy(Region::positions, positions_));
   WEFT_ASSIGN(slots, copy(Region::slots, slots_));
   WEFT_ASSIGN(row_starts, copy(Region::row_starts, row_starts_));
@@ -101,6 +110,11 @@ Result<PagedBatch> StepBatch::copy_in(Device& device, const Workspace& workspace
                     .row_starts = row_starts,
                     .context_lengths = context_lengths,
                     .block_tables = block_tables};
+}
+
+Status StepBatch::copy_rows(Device& device, const Workspace& workspace, std::span<const std::int32_t> rows) const {
+  const Buffer to = workspace[Region::sample_rows].slice(0, rows.size_bytes());
+  return rows.empty() ? Status{} : device.copy_in(to, rows.data(), rows.size_bytes(), device.stream());
 }
 
 }  // namespace weft::engine

@@ -1,5 +1,7 @@
 #include "engine/sample/logprobs.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -9,20 +11,20 @@
 
 namespace weft::engine {
 
-Logprobs logprobs_of(std::span<const float> logits, TokenId chosen, std::int32_t top_count) {
+Result<TokenLogprobs> logprobs_of(std::span<const float> logits, TokenId token, std::int32_t best_count) {
   constexpr double lowest = -std::numeric_limits<double>::infinity();
-  Logprobs result{.chosen = {.id = chosen, .logprob = lowest}, .rank = 1, .top = {}};
-  if (logits.empty()) return result;
+  TokenLogprobs result{.token = {.id = token, .logprob = lowest}, .best = {}};
   const auto largest = static_cast<double>(largest_of(logits));
+  if (!std::isfinite(largest))
+    return fail(ErrorCode::data_loss,
+                fmt::format("the largest of {} logits is {}, expected a finite number: the model's output is broken "
+                            "(damaged weights, or an overflow of its dtype)",
+                            logits.size(), largest));
   const double normaliser = largest + std::log(sum_of_exp(logits, largest));
   const auto logprob = [&](std::size_t id) { return static_cast<double>(logits[id]) - normaliser; };
-  const auto at = static_cast<std::size_t>(chosen);
-  if (chosen >= 0 && at < logits.size()) {
-    result.chosen.logprob = logprob(at);
-    result.rank += static_cast<std::int32_t>(
-        std::count_if(logits.begin(), logits.end(), [&](float value) { return value > logits[at]; }));
-  }
-  const std::size_t count = std::min(logits.size(), static_cast<std::size_t>(std::max(top_count, 0)));
+  const auto at = static_cast<std::size_t>(token);
+  if (token >= 0 && at < logits.size()) result.token.logprob = logprob(at);
+  const std::size_t count = std::min(logits.size(), static_cast<std::size_t>(std::max(best_count, 0)));
   if (count == 0) return result;
   // The best so far, best first; a newcomer that equals the last has a higher id and stays out.
   std::vector<std::size_t> best;
@@ -39,7 +41,7 @@ Logprobs logprobs_of(std::span<const float> logits, TokenId chosen, std::int32_t
         if (best.size() == count) floor = static_cast<double>(logits[best.back()]);
       });
   for (const std::size_t id : best)
-    result.top.push_back({.id = static_cast<TokenId>(id), .logprob = logprob(id)});
+    result.best.push_back({.id = static_cast<TokenId>(id), .logprob = logprob(id)});
   return result;
 }
 

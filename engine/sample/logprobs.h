@@ -3,25 +3,15 @@
 
 #include <cstdint>
 #include <span>
-#include <vector>
 
-#include "weft/request.h"
+#include "weft/logprobs.h"
+#include "weft/status.h"
 
 namespace weft::engine {
 
-struct TokenLogprob {
-  TokenId id = 0;
-  double logprob = 0;  // natural; -inf for an id outside the vocabulary
-};
-
-struct Logprobs {
-  TokenLogprob chosen;
-  std::int32_t rank = 0;          // 1: the most probable; tokens more probable than the chosen one, plus one
-  std::vector<TokenLogprob> top;  // by falling probability, the lowest id first among equals
-};
-
-// Of one row of logits [vocabulary], not changed: the log-softmax at `chosen`, and the `top_count` best ones (fewer where
-// the vocabulary is smaller). Any thread. Call it before the sampler, which destroys its logits.
-Logprobs logprobs_of(std::span<const float> logits, TokenId chosen, std::int32_t top_count);
+// Of one row of logits [vocabulary], not changed: the log-softmax at `token` (-inf for an id outside the vocabulary), and
+// the `best` largest ones (fewer where the vocabulary is smaller). data_loss where the logits are no numbers: the model's
+// output is broken, not the request. Any thread. Call it before the sampler, which destroys its logits.
+Result<TokenLogprobs> logprobs_of(std::span<const float> logits, TokenId token, std::int32_t best);
 
 }  // namespace weft::engine

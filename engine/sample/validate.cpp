@@ -8,6 +8,8 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "weft/logprobs.h"
+
 namespace weft::engine {
 namespace {
 
@@ -47,8 +49,12 @@ Status check_bias(const SamplingParams& sampling, std::int32_t vocabulary) {
   return {};
 }
 
-Status check_stop(const StopConditions& stop, std::int32_t vocabulary) {
-  if (stop.max_tokens < 1) return refuse("max_tokens", fmt::format("{}", stop.max_tokens), "1 or more");
+Status check_stop(const StopConditions& stop, std::int32_t vocabulary, bool scores_prompt) {
+  if (stop.max_tokens < (scores_prompt ? 0 : 1))
+    return refuse("max_tokens", fmt::format("{}", stop.max_tokens), scores_prompt ? "0 or more" : "1 or more");
+  if (stop.min_tokens < 0 || stop.min_tokens > stop.max_tokens)
+    return refuse("min_tokens", fmt::format("{}", stop.min_tokens),
+                  fmt::format("0 to max_tokens, which is {}", stop.max_tokens));
   for (const TokenId id : stop.stop_token_ids)
     WEFT_TRY(check_id("stop_token_ids", id, vocabulary));
   for (const std::string& text : stop.stop_strings)
@@ -56,9 +62,15 @@ Status check_stop(const StopConditions& stop, std::int32_t vocabulary) {
   return {};
 }
 
+Status check_logprobs(std::string_view name, const std::optional<std::int32_t>& best) {
+  if (!best || (*best >= 0 && *best <= max_top_logprobs)) return {};
+  return refuse(name, fmt::format("{}", *best), fmt::format("0 to {}", max_top_logprobs));
+}
+
 }  // namespace
 
-Status validate(const SamplingParams& sampling, const StopConditions& stop, std::int32_t vocabulary) {
+Status validate(const SamplingParams& sampling, const StopConditions& stop, std::int32_t vocabulary,
+                const LogprobsWanted& logprobs) {
   constexpr double most = std::numeric_limits<double>::max();
   const Range ranges[] = {
       {.name = "temperature", .found = sampling.temperature, .low = 0, .high = most, .legal = "0 or more"},
@@ -81,7 +93,9 @@ Status validate(const SamplingParams& sampling, const StopConditions& stop, std:
     WEFT_TRY(check(range));
   if (sampling.top_k < 0) return refuse("top_k", fmt::format("{}", sampling.top_k), "0 (off) or more");
   WEFT_TRY(check_bias(sampling, vocabulary));
-  return check_stop(stop, vocabulary);
+  WEFT_TRY(check_logprobs("logprobs", logprobs.generated));
+  WEFT_TRY(check_logprobs("prompt_logprobs", logprobs.prompt));
+  return check_stop(stop, vocabulary, logprobs.prompt.has_value());
 }
 
 }  // namespace weft::engine

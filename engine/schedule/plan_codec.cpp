@@ -13,10 +13,11 @@
 namespace weft::engine {
 namespace {
 
-constexpr std::uint32_t magic = 0x314c5057;  // "WPL1"
+constexpr std::uint32_t magic = 0x324c5057;  // "WPL2"
 constexpr std::size_t header_bytes = 16;
 constexpr std::uint8_t sample_flag = 1;
 constexpr std::uint8_t tail_flag = 2;
+constexpr std::uint8_t scored_flag = 4;
 
 std::uint64_t zigzag(std::uint64_t difference) noexcept { return (difference << 1) ^ (0 - (difference >> 63)); }
 std::uint64_t unzigzag(std::uint64_t value) noexcept { return (value >> 1) ^ (0 - (value & 1)); }
@@ -124,7 +125,8 @@ std::span<const std::byte> payload(std::span<const std::byte> slot, std::size_t 
 
 void put_sequence(Writer& writer, const SequenceStep& sequence, RequestId previous, std::int64_t step) {
   writer.varint(zigzag(sequence.request - previous));
-  writer.put(static_cast<std::uint8_t>((sequence.sample ? sample_flag : 0) | (sequence.tail ? tail_flag : 0)));
+  writer.put(static_cast<std::uint8_t>((sequence.sample ? sample_flag : 0) | (sequence.tail ? tail_flag : 0) |
+                                       (sequence.scored > 0 ? scored_flag : 0)));
   writer.number(sequence.start);
   writer.varint(sequence.tokens.size());
   for (const TokenId token : sequence.tokens)
@@ -132,6 +134,10 @@ void put_sequence(Writer& writer, const SequenceStep& sequence, RequestId previo
   if (sequence.tail) {
     writer.number(step - sequence.tail->step);
     writer.number(sequence.tail->slot);
+  }
+  if (sequence.scored > 0) {
+    writer.number(sequence.first_scored);
+    writer.number(sequence.scored);
   }
   writer.varint(sequence.blocks.size());
   std::int64_t expected = 0;  // neighbours often follow each other
@@ -153,6 +159,10 @@ SequenceStep get_sequence(Reader& reader, RequestId previous, std::int64_t step)
   if ((flags & tail_flag) != 0) {
     const auto back = reader.number<std::int64_t>();
     sequence.tail = SampledRef{.step = step - back, .slot = reader.number<std::int32_t>()};
+  }
+  if ((flags & scored_flag) != 0) {
+    sequence.first_scored = reader.number<std::int32_t>();
+    sequence.scored = reader.number<std::int32_t>();
   }
   sequence.blocks.resize(reader.count());
   std::uint64_t expected = 0;
@@ -179,6 +189,10 @@ Status check_sequence(const SequenceStep& sequence, std::int64_t step, const Pla
   if (sequence.tail && (sequence.tail->step < 0 || sequence.tail->step >= step || sequence.tail->slot < 0))
     return damaged(fmt::format("request {}: input from sample {} of step {}, expected a step from 0 to {}",
                                sequence.request, sequence.tail->slot, sequence.tail->step, step - 1));
+  if (sequence.first_scored < 0 || sequence.scored < 0 ||
+      std::int64_t{sequence.first_scored} + sequence.scored > sequence.rows())
+    return damaged(fmt::format("request {}: scores of {} rows from {} on, expected some of {}", sequence.request,
+                               sequence.scored, sequence.first_scored, sequence.rows()));
   const auto needed = static_cast<std::size_t>(blocks_for(static_cast<std::int32_t>(end), limits.block_size));
   if (sequence.blocks.size() != needed)
     return damaged(fmt::format("request {}: a table of {} blocks for {} positions, expected {}", sequence.request,

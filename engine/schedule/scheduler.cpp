@@ -47,6 +47,8 @@ Status Scheduler::add(Request request, std::int64_t now_ms) {
   const bool has_generated = sequence.known() > sequence.prompt_size;
   if (const FinishReason reason = finish_reason(sequence); has_generated && reason != FinishReason::none)
     end(sequence, reason);
+  else if (sequence.scores_only() && sequence.scored == sequence.scores_wanted)
+    end(sequence, FinishReason::length);
   return {};
 }
 
@@ -59,9 +61,13 @@ Status Scheduler::check(const Request& request) const {
     return fail(ErrorCode::invalid_argument,
                 fmt::format("prompt of {} tokens fills the context of {}: shorten it to {} or raise model.max_context",
                             request.prompt.size(), options_.max_context, options_.max_context - 1));
-  if (request.stop.max_tokens < 1)
+  const std::int32_t least = request.logprobs.prompt ? 0 : 1;
+  if (request.stop.max_tokens < least)
     return fail(ErrorCode::invalid_argument,
-                fmt::format("max_tokens is {}, expected at least 1", request.stop.max_tokens));
+                fmt::format("max_tokens is {}, expected at least {}", request.stop.max_tokens, least));
+  if (request.prompt_scored < 0 || static_cast<std::size_t>(request.prompt_scored) >= request.prompt.size())
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("prompt_scored is {}, expected 0 to {}", request.prompt_scored, request.prompt.size() - 1));
   if (request.deadline_ms < 0)
     return fail(ErrorCode::invalid_argument,
                 fmt::format("deadline is {} ms, expected 0 (none) or more", request.deadline_ms));
@@ -112,7 +118,10 @@ Sequence& Scheduler::enter(Request request, std::int64_t now_ms) {
                .deadline_ms = request.deadline_ms > 0 ? later(now_ms, request.deadline_ms) : Sequence::no_deadline,
                .tokens = std::move(tokens),
                .prompt_size = prompt_size,
-               .final_size = size_at_end};
+               .final_size = size_at_end,
+               .logprobs = request.logprobs,
+               .scored = request.logprobs.prompt ? request.prompt_scored : 0,
+               .scores_wanted = request.logprobs.prompt ? prompt_size - 1 : 0};
   by_request_.emplace(sequence->request, sequence);
   waiting_.insert(sequence);
   waiting_tokens_ += sequence->known();
@@ -182,6 +191,7 @@ const StepPlan& Scheduler::plan(std::int64_t now_ms) {
   step.plan.step = steps_++;
   step.planned = 0;
   step.samples.clear();
+  step.scored.clear();
   std::int32_t rows_left = options_.max_batch_tokens;
   plan_decodes(step, rows_left);
   plan_prefills(step, rows_left);
@@ -211,7 +221,7 @@ void Scheduler::plan_prefills(StepInFlight& step, std::int32_t& rows_left) {
   for (Sequence* sequence : running_) {
     if (rows_left == 0) return;
     if (sequence->decoding()) continue;
-    const std::int32_t rows = std::min(rows_left, sequence->size() - sequence->cached);
+    const std::int32_t rows = std::min(rows_left, sequence->to_compute() - sequence->cached);
     plan_rows(step, *sequence, rows);
     rows_left -= rows;
   }
@@ -221,15 +231,16 @@ void Scheduler::plan_newcomers(StepInFlight& step, std::int32_t& rows_left) {
   while (rows_left > 0 && !waiting_.empty() && running_.size() < static_cast<std::size_t>(options_.max_requests)) {
     Sequence& sequence = **waiting_.begin();
     // A preempted one whose samples are in flight cannot name more than the last of them in a plan: it waits for them.
-    if (sequence.in_flight > 0) return;
-    const std::int32_t needed = blocks_for(sequence.known(), options_.block_size);
+    // So does one whose last scores are.
+    if (sequence.in_flight > 0 || (sequence.scores_only() && sequence.scored == sequence.scores_wanted)) return;
+    const std::int32_t needed = blocks_for(sequence.to_compute(), options_.block_size);
     if (needed + static_cast<std::int32_t>(running_.size()) > pool_.free()) return;
     leave_waiting(sequence);
     sequence.running = true;
     running_.insert(std::upper_bound(running_.begin(), running_.end(), &sequence, ServedBefore{}), &sequence);
     for (std::int32_t i = 0; i < needed; ++i)
       sequence.blocks.push_back(*pool_.allocate());
-    const std::int32_t rows = std::min(rows_left, sequence.known());
+    const std::int32_t rows = std::min(rows_left, sequence.to_compute());
     plan_rows(step, sequence, rows);
     rows_left -= rows;
   }
@@ -261,11 +272,24 @@ void Scheduler::plan_rows(StepInFlight& step, Sequence& sequence, std::int32_t r
   if (end > sequence.known()) planned.tail = sequence.newest_sample;
   planned.blocks.assign(sequence.blocks.begin(), sequence.blocks.begin() + blocks_for(end, options_.block_size));
   planned.sample = end == sequence.size();
+  plan_scores(step, sequence, planned, end);
   sequence.cached = end;
   if (!planned.sample) return;
   sequence.newest_sample = {.step = step.plan.step, .slot = static_cast<std::int32_t>(step.samples.size())};
   ++sequence.in_flight;
   step.samples.push_back({.sequence = &sequence, .arrival = sequence.arrival});
+}
+
+// Rows are computed in order of positions, and those before `scored` were asked for: what is new lies together.
+void Scheduler::plan_scores(StepInFlight& step, Sequence& sequence, SequenceStep& planned, std::int32_t end) {
+  const std::int32_t scored = std::min(end, sequence.scores_wanted);
+  planned.first_scored = planned.scored = 0;
+  if (scored <= sequence.scored) return;
+  planned.first_scored = sequence.scored - planned.start;
+  planned.scored = scored - sequence.scored;
+  sequence.scored = scored;
+  if (sequence.scores_only() && scored == sequence.scores_wanted)
+    step.scored.push_back({.sequence = &sequence, .arrival = sequence.arrival});
 }
 
 // --- what came of it
@@ -292,6 +316,8 @@ Status Scheduler::commit(const StepPlan& plan, std::span<const TokenId> sampled)
     events_.push_back({.request = sequence.request, .token = sampled[slot]});
     if (const FinishReason reason = finish_reason(sequence); reason != FinishReason::none) end(sequence, reason);
   }
+  for (const auto& [sequence, arrival] : step.scored)
+    if (sequence->arrival == arrival) end(*sequence, FinishReason::length);
   spare_.push_back(std::move(step));
   in_flight_.pop_front();
   return {};
@@ -309,13 +335,14 @@ std::optional<SequenceView> Scheduler::find(RequestId request) const {
                       .generated = tokens.subspan(prompt_size),
                       .sampling = sequence.sampling,
                       .stop = sequence.stop,
+                      .logprobs = sequence.logprobs,
                       .choice = sequence.choice};
 }
 
 SchedulerStats Scheduler::stats() const {
   std::int64_t pending = waiting_tokens_;
   for (const Sequence* sequence : running_)
-    if (!sequence->decoding()) pending += sequence->size() - sequence->cached;
+    if (!sequence->decoding()) pending += sequence->to_compute() - sequence->cached;
   return {.waiting = static_cast<std::int32_t>(waiting_.size()),
           .running = static_cast<std::int32_t>(running_.size()),
           .pending_prefill_tokens = pending,

@@ -53,6 +53,7 @@ struct SequenceView {
   std::span<const TokenId> generated;  // those of an earlier replica included
   const SamplingParams& sampling;
   const StopConditions& stop;
+  const LogprobsWanted& logprobs;
   std::int32_t choice = 0;
 
   // The index in prompt + generated of the token that comes next: the sampling counter.
@@ -74,7 +75,8 @@ class Scheduler {
   static Result<Scheduler> create(SchedulerOptions options);
 
   // Takes a request in; its deadline counts from now_ms. Refuses what could never be answered: an empty prompt, one that
-  // fills the context, a negative or unknown token id, max_tokens < 1, more blocks than there are, an id that is here.
+  // fills the context, a negative or unknown token id, max_tokens < 1 (< 0 where the prompt is scored), more blocks than
+  // there are, an id that is here.
   // Generation is clipped to the context. What its `emitted` finishes already ends at once. Sampling parameters are not
   // looked at: engine/sample/validate.h does that.
   Status add(Request request, std::int64_t now_ms);
@@ -86,7 +88,8 @@ class Scheduler {
   bool finish(RequestId request, FinishReason reason);
 
   // The next step: expires deadlines, then a row for each decoding sequence, then prefill in chunks while there are rows
-  // left. Empty where nothing can run now; an empty plan need not be committed. The plan is valid until its commit, an
+  // left. A row of a prompt whose log-probabilities are wanted is marked `scored` once, in the first plan that computes it,
+  // in order of positions. Empty where nothing can run now; an empty plan need not be committed. The plan is valid until its commit, an
   // empty one until the next call; then its memory is used again.
   const StepPlan& plan(std::int64_t now_ms);
 
@@ -106,14 +109,15 @@ class Scheduler {
   bool idle() const noexcept;
 
  private:
-  struct Sampling {  // who gets a sample of a step in flight
+  struct Member {  // of a step in flight
     Sequence* sequence;
     std::uint64_t arrival;  // differs from the sequence's where it has ended and its place has a new owner
   };
   struct StepInFlight {
     StepPlan plan;
-    std::size_t planned = 0;  // of plan.sequences; what lies behind them while planning is memory of an older plan
-    std::vector<Sampling> samples;
+    std::size_t planned = 0;      // of plan.sequences; what lies behind them while planning is memory of an older plan
+    std::vector<Member> samples;  // who gets one
+    std::vector<Member> scored;   // whose prompt is scored to its end, which is all they want
   };
 
   explicit Scheduler(SchedulerOptions options);
@@ -133,6 +137,7 @@ class Scheduler {
   bool make_room(std::size_t running_index);
   void preempt(Sequence& sequence);
   void plan_rows(StepInFlight& step, Sequence& sequence, std::int32_t rows);
+  void plan_scores(StepInFlight& step, Sequence& sequence, SequenceStep& planned, std::int32_t end);
 
   SchedulerOptions options_;
   BlockPool pool_;

@@ -26,6 +26,11 @@ struct Sequence {
   std::vector<TokenId> tokens = {};  // prompt, then all generated: first those of an earlier replica
   std::int32_t prompt_size = 0;
   std::int32_t final_size = 0;  // tokens.size() at which it ends with FinishReason::length
+  LogprobsWanted logprobs = {};
+  // Positions, from the first on, whose logits a plan has asked for, and how many are wanted in all: those that a token of
+  // the prompt follows. Preemption leaves them: what is computed again is not scored again.
+  std::int32_t scored = 0;
+  std::int32_t scores_wanted = 0;
 
   bool running = false;
   std::int32_t cached = 0;        // positions whose keys and values are in the blocks, or will be by a step in flight
@@ -36,6 +41,10 @@ struct Sequence {
   std::int32_t known() const noexcept { return static_cast<std::int32_t>(tokens.size()); }
   // Tokens it has once the steps in flight are done.
   std::int32_t size() const noexcept { return known() + in_flight; }
+  // Nothing is generated: it ends once its prompt is scored.
+  bool scores_only() const noexcept { return final_size == prompt_size; }
+  // Positions to compute: the last token of a prompt that is only scored says nothing of the prompt.
+  std::int32_t to_compute() const noexcept { return size() - (scores_only() ? 1 : 0); }
   bool decoding() const noexcept { return running && cached + 1 >= size(); }
 };
 

@@ -25,6 +25,9 @@ struct SequenceStep {
   std::optional<SampledRef> tail;    // the last input, where it is an earlier step's sample
   std::vector<std::int32_t> blocks;  // block table up to the last row's position
   bool sample = false;               // the last row's logits are wanted; samples are numbered in plan order
+  // Rows whose logits are wanted for the log-probability of the prompt's token that follows each: so many, from this one on.
+  std::int32_t first_scored = 0;
+  std::int32_t scored = 0;
 
   std::int32_t rows() const noexcept { return static_cast<std::int32_t>(tokens.size()) + (tail ? 1 : 0); }
 };

@@ -55,10 +55,11 @@ class ThreadReplica {
     return replica;
   }
 
-  Result<engine::LogitsView> forward(const engine::StepPlan& plan) {
+  Result<engine::LogitsView> forward(const engine::StepPlan& plan, const engine::ScoreSink& scores = {}) {
     engine::LogitsView logits;
     Status ran = on_all([&](Rank& rank) -> Status {
-      WEFT_ASSIGN(view, rank.runner->forward(plan));
+      // Only the leader may be given any: a sink that another rank called would be a second thread in it.
+      WEFT_ASSIGN(view, rank.runner->forward(plan, scores));
       if (&rank == ranks_.front().get())
         logits = view;
       else if (view.samples != 0)

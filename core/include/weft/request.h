@@ -40,7 +40,8 @@ struct GenerationDefaults {
 
 // When a request ends. Only the leader ends one.
 struct StopConditions {
-  std::int32_t max_tokens = 16;           // generated tokens, at least 1
+  std::int32_t max_tokens = 16;           // generated tokens, at least 1; 0 where only the prompt is looked at
+  std::int32_t min_tokens = 0;            // generated tokens before which only max_tokens ends a request
   std::vector<TokenId> stop_token_ids;    // ends with finish reason stop; the id is the last of the output
   std::vector<std::string> stop_strings;  // found by the leader over token borders
   bool ignore_eos = false;                // stop_token_ids still count, the model's end ids do not
@@ -67,6 +68,12 @@ constexpr std::string_view to_string(FinishReason reason) noexcept {
   return "unknown";
 }
 
+// Which log-probabilities are wanted beside the tokens: a token's own and so many of the best at its place.
+struct LogprobsWanted {
+  std::optional<std::int32_t> generated;  // of generated tokens; empty: none
+  std::optional<std::int32_t> prompt;     // of the prompt's tokens from the second on; empty: none
+};
+
 // One request for one sequence. `n` choices of a client's request are n of these with choice 0 .. n-1.
 struct Request {
   RequestId id = 0;
@@ -77,6 +84,8 @@ struct Request {
   StopConditions stop;
   std::int64_t deadline_ms = 0;  // milliseconds from admission until it must have ended; 0: none
   std::int32_t priority = 0;     // a larger one is served first
+  LogprobsWanted logprobs = {};
+  std::int32_t prompt_scored = 0;  // prompt tokens, from the second on, whose log-probabilities have been delivered
 };
 
 }  // namespace weft

@@ -89,11 +89,13 @@ engine::SequenceStep rows(const std::vector<TokenId>& ids, std::int32_t first, s
   step.tokens.assign(ids.begin() + first, ids.begin() + end);
   step.blocks = std::move(blocks);
   step.sample = true;
+  step.scored = end - first - 1;
   return step;
 }
 
 // Runs two sequences as a scheduler would: two prompts together, the first in chunks; then one decodes while the other
-// prefills; then both go on. Every sampled row must be within `tolerance` of plain loops in double precision.
+// prefills; then both go on. Every row, whether it is sampled or scored, must be within `tolerance` of plain loops in
+// double precision; more are scored in a step than there is room for at once.
 void expect_plain_logits(const json& changes, const DeviceFactory& device, Split split, DType dtype, double tolerance) {
   const TemporaryDirectory directory;
   ASSERT_NO_FATAL_FAILURE(write_tiny_model(directory, tiny_config(changes)));
@@ -118,9 +120,20 @@ void expect_plain_logits(const json& changes, const DeviceFactory& device, Split
   const std::vector<std::int32_t> blocks_a = {7, 0, 9, 3}, blocks_b = {8, 1, 2};
   const std::vector<std::array<std::int32_t, 4>> steps = {{0, 5, 0, 3}, {5, 13, 3, 4}, {13, 14, 4, 9}};
   for (const auto& [a0, a1, b0, b1] : steps) {
+    std::vector<std::pair<std::size_t, std::int32_t>> scored, wanted;
+    for (std::int32_t row = a0; row + 1 < a1; ++row)
+      wanted.emplace_back(0, row);
+    for (std::int32_t row = b0; row + 1 < b1; ++row)
+      wanted.emplace_back(1, row);
+    const auto score = [&](std::size_t sequence, std::int32_t position, std::span<const float> row) {
+      scored.emplace_back(sequence, position);
+      const auto& expected = sequence == 0 ? expected_a : expected_b;
+      EXPECT_LE(error_of(row, expected[static_cast<std::size_t>(position)]), tolerance) << "position " << position;
+    };
     const auto logits =
-        replica.forward({.step = a0, .sequences = {rows(a, a0, a1, blocks_a), rows(b, b0, b1, blocks_b)}});
+        replica.forward({.step = a0, .sequences = {rows(a, a0, a1, blocks_a), rows(b, b0, b1, blocks_b)}}, score);
     ASSERT_TRUE(logits) << logits.error().message;
+    EXPECT_EQ(scored, wanted);
     ASSERT_EQ(logits->samples, 2);
     EXPECT_LE(error_of(logits->row(0), expected_a[static_cast<std::size_t>(a1) - 1]), tolerance);
     EXPECT_LE(error_of(logits->row(1), expected_b[static_cast<std::size_t>(b1) - 1]), tolerance);

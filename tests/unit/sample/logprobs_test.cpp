@@ -27,13 +27,13 @@ TEST(Logprobs, AgreeWithTheDefinitionOnRandomLogitsWithTies) {
     for (const std::int32_t count : {0, 1, 5, 20}) {
       const auto chosen = static_cast<TokenId>(random() % static_cast<unsigned>(size));
       const float chosen_logit = logits[static_cast<std::size_t>(chosen)];
-      const Logprobs found = logprobs_of(logits, chosen, count);
-      EXPECT_NEAR(found.chosen.logprob, static_cast<double>(chosen_logit) - std::log(total), 1e-12);
-      EXPECT_EQ(found.rank, 1 + std::count_if(logits.begin(), logits.end(), [&](float x) { return x > chosen_logit; }));
-      ASSERT_EQ(found.top.size(), static_cast<std::size_t>(std::min(count, size)));
-      for (std::size_t i = 0; i < found.top.size(); ++i) {
-        EXPECT_EQ(found.top[i].id, order[i]);
-        EXPECT_NEAR(found.top[i].logprob,
+      const TokenLogprobs found = logprobs_of(logits, chosen, count).value();
+      EXPECT_NEAR(found.token.logprob, static_cast<double>(chosen_logit) - std::log(total), 1e-12);
+      EXPECT_EQ(found.token.id, chosen);
+      ASSERT_EQ(found.best.size(), static_cast<std::size_t>(std::min(count, size)));
+      for (std::size_t i = 0; i < found.best.size(); ++i) {
+        EXPECT_EQ(found.best[i].id, order[i]);
+        EXPECT_NEAR(found.best[i].logprob,
                     static_cast<double>(logits[static_cast<std::size_t>(order[i])]) - std::log(total), 1e-12);
       }
     }
@@ -42,9 +42,17 @@ TEST(Logprobs, AgreeWithTheDefinitionOnRandomLogitsWithTies) {
 
 TEST(Logprobs, AreMinusInfinityOutsideTheVocabulary) {
   const std::vector<float> logits = {1, 2};
-  EXPECT_EQ(logprobs_of(logits, 2, 0).chosen.logprob, -std::numeric_limits<double>::infinity());
-  EXPECT_EQ(logprobs_of(logits, -1, 9).top.size(), 2u);
-  EXPECT_TRUE(logprobs_of({}, 0, 3).top.empty());
+  EXPECT_EQ(logprobs_of(logits, 2, 0)->token.logprob, -std::numeric_limits<double>::infinity());
+  EXPECT_EQ(logprobs_of(logits, -1, 9)->best.size(), 2u);
+}
+
+TEST(Logprobs, OfLogitsThatAreNoNumbersAreTheModelsFault) {
+  for (const float bad : {std::nanf(""), std::numeric_limits<float>::infinity()}) {
+    const std::vector<float> logits = {1, bad, 2};
+    ASSERT_FALSE(logprobs_of(logits, 0, 2));
+    EXPECT_EQ(logprobs_of(logits, 0, 2).error().code, ErrorCode::data_loss);
+  }
+  EXPECT_FALSE(logprobs_of({}, 0, 3));
 }
 
 }  // namespace

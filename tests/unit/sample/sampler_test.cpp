@@ -96,21 +96,26 @@ TEST(Sampler, DrawsWithTheRightFrequencies) {
   std::vector<float> logits(60);
   for (float& logit : logits)
     logit = normal(random);
-  SamplingParams variants[4];
+  const std::vector<TokenId> prompt = {1, 2, 3, 4}, generated = {5, 6, 5, 5, 7};
+  SamplingParams variants[6];
   variants[1] = {.temperature = 0.7, .top_p = 0.9, .logit_bias = {}};
   variants[2] = {.temperature = 1.3, .top_k = 12, .logit_bias = {}};
   variants[3] = {.temperature = 1.0, .min_p = 0.1, .repetition_penalty = 1.3, .logit_bias = {{3, 1.5f}}};
+  variants[4] = {.temperature = 0.9, .presence_penalty = 0.8, .frequency_penalty = 0.4, .logit_bias = {}};
+  variants[5] = {.top_k = 30, .top_p = 0.95, .repetition_penalty = 1.2, .frequency_penalty = -0.5, .logit_bias = {}};
   Sampler sampler;
-  for (SamplingParams& params : variants) {
+  for (std::size_t variant = 0; variant < std::size(variants); ++variant) {
+    SamplingParams& params = variants[variant];
     params.seed = 20240601;
-    const std::vector<TokenId> prompt = {1, 2, 3, 4};
-    const auto expected = naive_survivors(logits, params, prompt, {});
+    const auto expected = naive_survivors(logits, params, prompt, generated);
     std::map<TokenId, int> counts;
     constexpr int draws = 100000;
     std::vector<float> scratch;
     for (int i = 0; i < draws; ++i) {
       scratch = logits;
-      ++counts[sampler.sample(scratch, params, prompt, {}, 0, i).value()];
+      // Over positions, and over choices at one position: both are counters of the same generator.
+      const bool over_choices = variant % 2 == 1;
+      ++counts[sampler.sample(scratch, params, prompt, generated, over_choices ? i : 0, over_choices ? 9 : i).value()];
     }
     double chi_square = 0;
     for (const auto& [id, probability] : expected) {

@@ -64,12 +64,23 @@ TEST(Validate, NamesTheParameterWhatWasFoundAndTheLegalRange) {
             }),
             "logit_bias is given twice for token id 4, expected one bias an id");
   EXPECT_EQ(found([](S&, C& c) { c.max_tokens = 0; }), "max_tokens is 0, expected 1 or more");
+  EXPECT_EQ(found([](S&, C& c) { c.min_tokens = -1; }), "min_tokens is -1, expected 0 to max_tokens, which is 16");
+  EXPECT_EQ(found([](S&, C& c) { c.min_tokens = 17; }), "min_tokens is 17, expected 0 to max_tokens, which is 16");
   EXPECT_EQ(found([](S&, C& c) { c.stop_token_ids = {-1}; }),
             "stop_token_ids is token id -1, expected an id from 0 to 99");
   EXPECT_EQ(found([](S&, C& c) {
               c.stop_strings = {"a", ""};
             }),
             "stop is an empty string, expected at least one character, or no stop string");
+}
+
+TEST(Validate, KnowsHowManyLogprobsThereMayBe) {
+  const StopConditions nothing{.max_tokens = 0};
+  EXPECT_TRUE(validate({}, nothing, 100, {.generated = 20, .prompt = 0})) << "only the prompt is looked at";
+  EXPECT_FALSE(validate({}, nothing, 100, {.generated = 20, .prompt = {}}));
+  EXPECT_EQ(validate({}, {}, 100, {.generated = 21, .prompt = {}}).error().message, "logprobs is 21, expected 0 to 20");
+  EXPECT_EQ(validate({}, {}, 100, {.generated = {}, .prompt = -1}).error().message,
+            "prompt_logprobs is -1, expected 0 to 20");
 }
 
 TEST(Validate, RefusesNanAndInfinityEverywhere) {

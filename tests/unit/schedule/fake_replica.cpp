@@ -21,7 +21,11 @@ FakeReplica::FakeReplica(const SchedulerOptions& options)
     : options_(options),
       cache_(static_cast<std::size_t>(options.blocks) * static_cast<std::size_t>(options.block_size)) {}
 
-void FakeReplica::expect(const Request& request) { truth_[request.id] = request.prompt; }
+void FakeReplica::expect(const Request& request) {
+  truth_[request.id] = request.prompt;
+  scores_wanted_[request.id] = request.logprobs.prompt ? static_cast<std::int32_t>(request.prompt.size()) - 1 : 0;
+  scored_[request.id] = request.logprobs.prompt ? request.prompt_scored : 0;
+}
 
 void FakeReplica::problem(const SequenceStep& sequence, const std::string& what) {
   problems_.push_back(fmt::format("step {} request {}: {}", last_step_, sequence.request, what));
@@ -53,6 +57,7 @@ std::vector<TokenId> FakeReplica::run(const StepPlan& plan) {
     if (!problems_.empty()) return sampled;
     const std::vector<TokenId> context = write_and_read(sequence, inputs(plan, sequence));
     check_inputs(sequence, context);
+    check_scores(sequence);
     if (sequence.sample) sampled.push_back(fake_next_token(context));
   }
   return samples_[plan.step] = sampled;
@@ -100,6 +105,19 @@ std::vector<TokenId> FakeReplica::write_and_read(const SequenceStep& sequence, c
     context.push_back(read.token);
   }
   return context;
+}
+
+void FakeReplica::check_scores(const SequenceStep& sequence) {
+  if (sequence.scored == 0) return;
+  std::int32_t& next = scored_.at(sequence.request);
+  const std::int32_t from = sequence.start + sequence.first_scored;
+  if (sequence.scored < 0 || sequence.first_scored < 0 || sequence.first_scored + sequence.scored > sequence.rows())
+    problem(sequence, fmt::format("scores of {} rows from {} on, of {}", sequence.scored, sequence.first_scored,
+                                  sequence.rows()));
+  if (from != next) problem(sequence, fmt::format("scores from position {} on, expected {}", from, next));
+  next = from + sequence.scored;
+  if (next > scores_wanted_.at(sequence.request))
+    problem(sequence, fmt::format("scores to position {}, wanted {}", next, scores_wanted_.at(sequence.request)));
 }
 
 void FakeReplica::check_inputs(const SequenceStep& sequence, const std::vector<TokenId>& context) {

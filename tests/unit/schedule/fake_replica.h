@@ -35,6 +35,10 @@ class FakeReplica {
 
   const std::vector<std::string>& problems() const { return problems_; }
 
+  // How many of a request's prompt tokens, from the second on, have been scored, by an earlier replica too. A score out of
+  // turn is a problem at its step.
+  std::int32_t scored(RequestId request) const { return scored_.at(request); }
+
  private:
   struct Cell {
     RequestId request = 0;
@@ -46,12 +50,14 @@ class FakeReplica {
   std::vector<TokenId> inputs(const StepPlan& plan, const SequenceStep& sequence);
   std::vector<TokenId> write_and_read(const SequenceStep& sequence, const std::vector<TokenId>& tokens);
   void check_inputs(const SequenceStep& sequence, const std::vector<TokenId>& context);
+  void check_scores(const SequenceStep& sequence);
   void problem(const SequenceStep& sequence, const std::string& what);
 
   SchedulerOptions options_;
   std::vector<Cell> cache_;
   std::map<RequestId, std::vector<TokenId>> truth_;  // prompt and all that the model generates, grown as needed
   std::map<std::int64_t, std::vector<TokenId>> samples_;
+  std::map<RequestId, std::int32_t> scores_wanted_, scored_;
   std::int64_t last_step_ = -1;
   std::vector<std::string> problems_;
 };

@@ -33,6 +33,10 @@ StepPlan random_plan(std::mt19937& random, int sequences, int most_rows) {
     for (int block = blocks_for(sequence.start + sequence.rows(), limits.block_size); block > 0; --block)
       sequence.blocks.push_back(between(0, limits.blocks - 1));
     sequence.sample = between(0, 1) == 0;
+    if (between(0, 2) == 0) {
+      sequence.scored = between(1, sequence.rows());
+      sequence.first_scored = between(0, sequence.rows() - sequence.scored);
+    }
   }
   return plan;
 }
@@ -51,6 +55,8 @@ void expect_equal(const StepPlan& a, const StepPlan& b) {
     }
     EXPECT_EQ(a.sequences[i].blocks, b.sequences[i].blocks);
     EXPECT_EQ(a.sequences[i].sample, b.sequences[i].sample);
+    EXPECT_EQ(a.sequences[i].scored, b.sequences[i].scored);
+    EXPECT_EQ(a.sequences[i].first_scored, b.sequences[i].first_scored);
   }
 }
 

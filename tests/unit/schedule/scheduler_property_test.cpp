@@ -1,5 +1,6 @@
 // 10,000 random histories of a small scheduler: whatever comes and goes, in whatever order, each request gets exactly
-// the tokens that it would get alone, ends exactly once, for the right reason, and leaves no block behind.
+// the tokens that it would get alone and each score of its prompt once, ends exactly once, for the right reason, and leaves
+// no block behind.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -70,11 +71,17 @@ class History {
     request.id = between(0, 30) == 0 ? next_id_ : ++next_id_;  // now and then one that was used before
     for (int i = between(0, std::min(options_.max_context + 1, 25)); i > 0; --i)
       request.prompt.push_back(between(1, fake_vocabulary - 1));
-    request.stop.max_tokens = between(0, 20);
+    request.stop.max_tokens = between(0, 24);
     request.stop.ignore_eos = between(0, 1) == 0;
     if (between(0, 3) == 0) request.stop.stop_token_ids = {between(0, fake_vocabulary - 1)};
     if (between(0, 4) == 0) request.deadline_ms = between(1, 60);
     request.priority = between(0, 5) == 0 ? between(-1, 1) : 0;
+    if (between(0, 3) == 0) {
+      request.logprobs.prompt = 0;
+      if (between(0, 4) == 0) request.stop.max_tokens = 0;
+      if (between(0, 3) == 0 && !request.prompt.empty())
+        request.prompt_scored = between(0, static_cast<int>(request.prompt.size()) - 1);
+    }
     if (between(0, 4) == 0) {
       request.emitted = alone(request).tokens;
       request.emitted.resize(std::min(request.emitted.size(), static_cast<std::size_t>(between(0, 5))));
@@ -169,6 +176,10 @@ class History {
     } else {
       EXPECT_EQ(outcome.finish, expected.finish);
       EXPECT_EQ(all.size(), expected.tokens.size()) << "request " << outcome.request.id;
+      if (outcome.request.logprobs.prompt && outcome.request.emitted.empty()) {
+        EXPECT_EQ(replica_.scored(outcome.request.id), static_cast<std::int32_t>(outcome.request.prompt.size()) - 1)
+            << "request " << outcome.request.id << " has a prompt that is not scored to its end";
+      }
     }
   }
 

@@ -443,6 +443,78 @@ TEST(Scheduler, RefusesCommitsOutOfOrderOrOfTheWrongSize) {
   EXPECT_EQ(bench.scheduler.commit(second, one).error().message, "commit of step 1: no step is in flight");
 }
 
+// Rows of a plan that are scored, as positions, for each of its sequences.
+std::vector<std::vector<std::int32_t>> scores_of(const StepPlan& plan) {
+  std::vector<std::vector<std::int32_t>> all;
+  for (const SequenceStep& sequence : plan.sequences) {
+    std::vector<std::int32_t>& positions = all.emplace_back();
+    for (std::int32_t row = 0; row < sequence.scored; ++row)
+      positions.push_back(sequence.start + sequence.first_scored + row);
+  }
+  return all;
+}
+
+TEST(Scheduler, ScoresAPromptInChunksButForItsLastToken) {
+  Bench bench(small());
+  Request request = request_of(1, 11, 2);
+  request.logprobs.prompt = 3;
+  ASSERT_TRUE(bench.add(request));
+  EXPECT_THAT(scores_of(bench.step()), ElementsAre(ElementsAre(0, 1, 2, 3, 4, 5, 6, 7)));
+  EXPECT_THAT(scores_of(bench.step()), ElementsAre(ElementsAre(8, 9))) << "what follows the prompt is no score";
+  EXPECT_THAT(scores_of(bench.step()), ElementsAre(ElementsAre()));
+  EXPECT_EQ(bench.finish[1], FinishReason::length);
+}
+
+TEST(Scheduler, EndsWithTheLastScoreWhereNothingIsGenerated) {
+  SchedulerOptions options = small();
+  options.blocks = 2;
+  Bench bench(options);
+  Request request = request_of(1, 9, 0);
+  request.logprobs.prompt = 0;
+  ASSERT_TRUE(bench.add(request)) << "its last token needs no place";
+  const StepPlan plan = bench.step();
+  EXPECT_THAT(rows_of(plan), ElementsAre(8));
+  EXPECT_FALSE(plan.sequences[0].sample);
+  EXPECT_EQ(bench.finish[1], FinishReason::length);
+  EXPECT_TRUE(bench.tokens[1].empty());
+  EXPECT_EQ(bench.scheduler.stats().free_blocks, 2);
+
+  Request single = request_of(2, 1, 0);
+  single.logprobs.prompt = 0;
+  ASSERT_TRUE(bench.add(single));
+  bench.take();
+  EXPECT_EQ(bench.finish[2], FinishReason::length) << "there is nothing to score";
+  EXPECT_TRUE(bench.scheduler.idle());
+}
+
+TEST(Scheduler, DoesNotScoreAgainWhatIsComputedAgain) {
+  // Two prompts of 9 whose blocks run out while they decode: the second is computed again.
+  Bench bench({.max_batch_tokens = 32, .max_requests = 4, .block_size = 4, .blocks = 7, .max_context = 64});
+  for (RequestId id = 1; id <= 2; ++id) {
+    Request request = request_of(id, 9, 12);
+    request.logprobs.prompt = 0;
+    ASSERT_TRUE(bench.add(request));
+  }
+  bench.drain();
+  EXPECT_GT(bench.scheduler.stats().preemptions, 0);
+  EXPECT_EQ(bench.replica.scored(1), 8);
+  EXPECT_EQ(bench.replica.scored(2), 8);
+  EXPECT_EQ(bench.tokens[2], fake_generation(prompt_of(9, 2), 12));
+}
+
+TEST(Scheduler, GoesOnWithTheScoresWhereAnEarlierReplicaEnded) {
+  Bench bench(small());
+  Request request = request_of(1, 7, 2);
+  request.logprobs.prompt = 0;
+  request.prompt_scored = 4;
+  ASSERT_TRUE(bench.add(request));
+  EXPECT_THAT(scores_of(bench.step()), ElementsAre(ElementsAre(4, 5)));
+  bench.drain();
+  Request impossible = request_of(2, 7, 2);
+  impossible.prompt_scored = 7;
+  EXPECT_THAT(refusal(bench.scheduler, impossible), HasSubstr("prompt_scored is 7, expected 0 to 6"));
+}
+
 TEST(Scheduler, PlansNothingWhereThereIsNothing) {
   Bench bench(small());
   EXPECT_TRUE(bench.scheduler.idle());

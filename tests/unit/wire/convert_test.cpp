@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 
 namespace weft::wire {
@@ -24,9 +25,15 @@ Request some_request() {
                               .frequency_penalty = 0.25,
                               .logit_bias = {{7, -100.0f}, {8, 1.5f}},
                               .seed = ~std::uint64_t{0}},
-                 .stop = {.max_tokens = 64, .stop_token_ids = {9}, .stop_strings = {"\n\n", "é"}, .ignore_eos = true},
+                 .stop = {.max_tokens = 64,
+                          .min_tokens = 5,
+                          .stop_token_ids = {9},
+                          .stop_strings = {"\n\n", "é"},
+                          .ignore_eos = true},
                  .deadline_ms = 1500,
-                 .priority = -3};
+                 .priority = -3,
+                 .logprobs = {.generated = 0, .prompt = 20},
+                 .prompt_scored = 2};
 }
 
 TEST(Convert, ARequestComesBackWhole) {
@@ -54,6 +61,12 @@ TEST(Convert, ARequestComesBackWhole) {
   EXPECT_EQ(got->stop.ignore_eos, sent.stop.ignore_eos);
   EXPECT_EQ(got->deadline_ms, sent.deadline_ms);
   EXPECT_EQ(got->priority, sent.priority);
+  EXPECT_EQ(got->stop.min_tokens, sent.stop.min_tokens);
+  EXPECT_EQ(got->logprobs.generated, 0) << "none of the best, but the token's own";
+  EXPECT_EQ(got->logprobs.prompt, 20);
+  EXPECT_EQ(got->prompt_scored, 2);
+  submit.clear_logprobs();
+  EXPECT_EQ(from_wire(submit)->logprobs.generated, std::nullopt);
 }
 
 TEST(Convert, RefusesARequestThatCannotBeAndNamesTheField) {
@@ -69,7 +82,16 @@ TEST(Convert, RefusesARequestThatCannotBeAndNamesTheField) {
   EXPECT_THAT(refused([](Submit& s) { s.set_prompt(1, -1); }), HasSubstr("prompt: id -1 at index 1"));
   EXPECT_THAT(refused([](Submit& s) { s.add_emitted(-5); }), HasSubstr("emitted: id -5"));
   EXPECT_THAT(refused([](Submit& s) { s.mutable_prompt()->Resize((4 << 20) + 1, 0); }), HasSubstr("at most"));
-  EXPECT_THAT(refused([](Submit& s) { s.set_max_tokens(0); }), HasSubstr("max_tokens: 0"));
+  EXPECT_THAT(refused([](Submit& s) {
+                s.set_max_tokens(0);
+                s.clear_prompt_logprobs();
+              }),
+              HasSubstr("max_tokens: 0, expected 1 or more"));
+  EXPECT_THAT(refused([](Submit& s) { s.set_max_tokens(-1); }), HasSubstr("max_tokens: -1, expected 0 or more"));
+  EXPECT_THAT(refused([](Submit& s) { s.set_min_tokens(65); }), HasSubstr("min_tokens: 65, expected 0 to"));
+  EXPECT_THAT(refused([](Submit& s) { s.set_logprobs(21); }), HasSubstr("logprobs: 21, expected 0 to 20"));
+  EXPECT_THAT(refused([](Submit& s) { s.set_prompt_logprobs(-1); }), HasSubstr("prompt_logprobs: -1"));
+  EXPECT_THAT(refused([](Submit& s) { s.set_prompt_scored(3); }), HasSubstr("prompt_scored: 3, expected 0 to 2"));
   EXPECT_THAT(refused([](Submit& s) { s.set_choice(-1); }), HasSubstr("choice: -1"));
   EXPECT_THAT(refused([](Submit& s) { s.set_deadline_ms(-1); }), HasSubstr("deadline_ms: -1"));
   EXPECT_THAT(refused([](Submit& s) { s.add_stop_token_ids(-2); }), HasSubstr("stop_token_ids: id -2"));
@@ -114,7 +136,13 @@ TEST(Convert, KeepsTextAndReplacesWhatIsNone) {
 TEST(Convert, AStepComesBackWhole) {
   StepOutput step;
   step.set_step(5);
-  add_update({.request = 1, .tokens = {10, 11}, .error = std::nullopt, .matched_stop = {}}, step);
+  add_update({.request = 1,
+              .tokens = {10, 11},
+              .error = std::nullopt,
+              .matched_stop = {},
+              .logprobs = {{.token = {10, -0.5}, .best = {{4, -0.25}, {10, -0.5}}}, {.token = {11, -2}, .best = {}}},
+              .prompt_logprobs = {{.token = {3, -std::numeric_limits<double>::infinity()}, .best = {}}}},
+             step);
   add_update({.request = 2,
               .tokens = {},
               .finish_reason = FinishReason::stop,
@@ -133,6 +161,15 @@ TEST(Convert, AStepComesBackWhole) {
   ASSERT_EQ(updates->size(), 3u);
   EXPECT_EQ((*updates)[0].tokens, (std::vector<TokenId>{10, 11}));
   EXPECT_EQ((*updates)[0].text_offset, -1);
+  ASSERT_EQ((*updates)[0].logprobs.size(), 2u);
+  EXPECT_EQ((*updates)[0].logprobs[0].token.logprob, -0.5);
+  ASSERT_EQ((*updates)[0].logprobs[0].best.size(), 2u);
+  EXPECT_EQ((*updates)[0].logprobs[0].best[0].id, 4);
+  EXPECT_EQ((*updates)[0].logprobs[0].best[0].logprob, -0.25);
+  EXPECT_EQ((*updates)[0].logprobs[1].token.id, 11);
+  ASSERT_EQ((*updates)[0].prompt_logprobs.size(), 1u);
+  EXPECT_EQ((*updates)[0].prompt_logprobs[0].token.id, 3);
+  EXPECT_TRUE((*updates)[1].logprobs.empty());
   EXPECT_EQ((*updates)[1].finish_reason, FinishReason::stop);
   EXPECT_EQ((*updates)[1].matched_stop, "END");
   EXPECT_EQ((*updates)[1].text_offset, 12);
@@ -148,6 +185,24 @@ TEST(Convert, RefusesAStepThatCannotBe) {
     const auto got = from_wire(step);
     return got ? std::string("accepted") : got.error().message;
   };
+  static const auto add = [](RequestOutput& output) -> TokenLogprobs& {
+    output.add_tokens(1);
+    TokenLogprobs& one = *output.add_logprobs();
+    one.add_ids(1);
+    one.add_logprobs(-1);
+    return one;
+  };
+  EXPECT_EQ(refused([](RequestOutput& o) { add(o); }), "accepted");
+  EXPECT_THAT(refused([](RequestOutput& o) {
+                add(o);
+                o.add_tokens(2);
+              }),
+              HasSubstr("logprobs: of 1 tokens, expected of 2"));
+  EXPECT_THAT(refused([](RequestOutput& o) { add(o).add_ids(2); }), HasSubstr("logprobs: 2 ids and 1 values"));
+  EXPECT_THAT(refused([](RequestOutput& o) { add(o).set_ids(0, -1); }), HasSubstr("logprobs: id -1"));
+  EXPECT_THAT(refused([](RequestOutput& o) { add(o).set_logprobs(0, std::nan("")); }), HasSubstr("logprobs: nan"));
+  EXPECT_THAT(refused([](RequestOutput& o) { add(o).set_logprobs(0, 2); }), HasSubstr("expected 0 or less"));
+  EXPECT_THAT(refused([](RequestOutput& o) { o.add_prompt_logprobs(); }), HasSubstr("prompt_logprobs: 0 ids"));
   EXPECT_EQ(refused([](RequestOutput&) {}), "accepted");
   EXPECT_THAT(refused([](RequestOutput& o) { o.set_request(0); }), HasSubstr("request 0"));
   EXPECT_THAT(refused([](RequestOutput& o) { o.add_tokens(-1); }), HasSubstr("request 9: tokens: id -1"));
