@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "core/telemetry/log.h"
 #include "engine/sample/validate.h"
@@ -165,7 +166,8 @@ void Leader::submit(std::size_t router, const wire::Submit& submit) {
   Result<Request> request = wire::from_wire(submit);
   if (!request) return refuse(router, submit.request(), request.error());
   const Status admitted = [&]() -> Status {
-    WEFT_TRY(engine::validate(request->sampling, request->stop, rank_.runner().config().shape.vocabulary));
+    WEFT_TRY(engine::validate(request->sampling, request->stop, rank_.runner().config().shape.vocabulary,
+                              request->logprobs));
     WEFT_TRY(stop_watch_.add(*request));
     return scheduler_->add(*request, now_ms());
   }();
@@ -213,7 +215,10 @@ Status Leader::run() {
 
 Status Leader::step(const engine::StepPlan& plan) {
   WEFT_TRY(plans_.send(plan, Deadline::in(rank_.config().timeouts.collective)));
-  WEFT_ASSIGN(logits, rank_.runner().forward(plan));
+  WEFT_ASSIGN(logits, rank_.runner().forward(
+                          plan, [&](std::size_t sequence, std::int32_t position, std::span<const float> row) {
+                            score(plan.sequences[sequence], position, row);
+                          }));
   const engine::StepTiming timing = rank_.runner().last_step();
   ++steps_;
   step_seconds_ += timing.seconds;
@@ -222,10 +227,7 @@ Status Leader::step(const engine::StepPlan& plan) {
   for (const engine::SequenceStep& sequence : plan.sequences) {
     if (!sequence.sample) continue;
     const Result<TokenId> token = sample(sequence, logits.row(static_cast<std::int32_t>(sampled.size())));
-    if (!token) {
-      errors_[sequence.request] = token.error();
-      (void)scheduler_->finish(sequence.request, FinishReason::error);
-    }
+    if (!token) fail_sequence(sequence.request, token.error());
     sampled.push_back(token.value_or(0));
   }
   WEFT_TRY(scheduler_->commit(plan, sampled));
@@ -238,10 +240,47 @@ Result<TokenId> Leader::sample(const engine::SequenceStep& sequence, std::span<c
   const auto view = scheduler_->find(sequence.request);
   if (!view) return TokenId{0};  // ended since: nobody looks at its sample
   scratch_.assign(logits.begin(), logits.end());
-  return sampler_.sample(scratch_, view->sampling, view->prompt, view->generated, view->choice, view->position());
+  if (view->generated.size() < static_cast<std::size_t>(view->stop.min_tokens)) forbid_ends(*view);
+  WEFT_ASSIGN(token,
+              sampler_.sample(scratch_, view->sampling, view->prompt, view->generated, view->choice, view->position()));
+  if (view->logprobs.generated)
+    WEFT_TRY(scores_.add_sampled(sequence.request, logits, token, *view->logprobs.generated));
+  return token;
+}
+
+// No end id and no stop id before min_tokens.
+void Leader::forbid_ends(const engine::SequenceView& view) {
+  const auto forbid = [&](const std::vector<TokenId>& ids) {
+    for (const TokenId id : ids)
+      scratch_[static_cast<std::size_t>(id)] = -std::numeric_limits<float>::infinity();
+  };
+  if (!view.stop.ignore_eos) forbid(rank_.runner().config().end_ids);
+  forbid(view.stop.stop_token_ids);
+}
+
+// The logits of a prompt's token say how probable the next one was.
+void Leader::score(const engine::SequenceStep& sequence, std::int32_t position, std::span<const float> logits) {
+  const auto view = scheduler_->find(sequence.request);
+  if (!view || !view->logprobs.prompt) return;  // ended since
+  const TokenId next = view->prompt[static_cast<std::size_t>(position) + 1];
+  if (const Status scored = scores_.add_prompt(sequence.request, logits, next, *view->logprobs.prompt); !scored)
+    fail_sequence(sequence.request, scored.error());
+}
+
+void Leader::fail_sequence(RequestId request, const Error& why) {
+  errors_[request] = why;
+  (void)scheduler_->finish(request, FinishReason::error);
 }
 
 void Leader::send_events() {
+  for (const wire::RequestUpdate& update : scores_.take_prompts()) {
+    const auto router = routers_of_.find(update.request);
+    if (router == routers_of_.end()) continue;
+    wire::Envelope envelope;
+    wire::add_update(update, *envelope.mutable_step_output());
+    envelope.mutable_step_output()->set_step(progress_.step.load());
+    (void)links_[router->second]->dialer->send(std::move(envelope));
+  }
   const std::vector<engine::SequenceEvent> events = scheduler_->take_events();
   if (events.empty()) return;
   std::vector<wire::Envelope> envelopes(links_.size());
@@ -250,12 +289,14 @@ void Leader::send_events() {
     if (event.token) update.tokens.push_back(*event.token);
     const auto router = routers_of_.find(event.request);
     if (router == routers_of_.end()) continue;  // its end has been sent: the end of what a stop string ended
-    if (const auto match = stop_watch_.push(event.request, update.tokens)) {
+    const bool ends_itself = event.finish == FinishReason::stop || event.finish == FinishReason::length;
+    if (const auto match = stop_watch_.push(event.request, update.tokens, ends_itself)) {
       update.finish_reason = FinishReason::stop;
       update.matched_stop = match->matched;
       update.text_offset = match->text_offset;
       (void)scheduler_->finish(event.request, FinishReason::stop);
     }
+    scores_.take_sampled(update);
     delivered_tokens_ += static_cast<std::int64_t>(update.tokens.size());
     if (update.finish_reason == FinishReason::error) {
       const auto error = errors_.find(event.request);
@@ -268,6 +309,7 @@ void Leader::send_events() {
     routers_of_.erase(router);
     errors_.erase(event.request);
     stop_watch_.remove(event.request);
+    scores_.remove(event.request);
   }
   for (std::size_t i = 0; i < links_.size(); ++i)
     if (envelopes[i].has_step_output()) (void)links_[i]->dialer->send(std::move(envelopes[i]));

@@ -21,6 +21,7 @@
 #include "worker/head_link.h"
 #include "worker/plan_channel.h"
 #include "worker/rank.h"
+#include "worker/scores.h"
 #include "worker/stop_watch.h"
 
 namespace weft::worker {
@@ -69,6 +70,9 @@ class Leader {
   wire::Settled settle_over_group(const wire::Settle& settle, std::int64_t requests, std::int64_t tokens);
   Status step(const engine::StepPlan& plan);
   Result<TokenId> sample(const engine::SequenceStep& sequence, std::span<const float> logits);
+  void score(const engine::SequenceStep& sequence, std::int32_t position, std::span<const float> logits);
+  void forbid_ends(const engine::SequenceView& view);
+  void fail_sequence(RequestId request, const Error& why);
   void send_events();
   void refuse(std::size_t router, RequestId request, const Error& error);
   void send_stats(bool always);
@@ -81,6 +85,7 @@ class Leader {
   PlanChannel plans_;
   engine::Sampler sampler_;
   StopWatch stop_watch_;
+  Scores scores_;
   std::optional<engine::Scheduler> scheduler_;
   std::unordered_map<RequestId, std::size_t> routers_of_;  // running requests
   std::unordered_map<RequestId, Error> errors_;            // why a request was ended with reason error

@@ -1,7 +1,5 @@
 #include "worker/stop_watch.h"
 
-#include <algorithm>
-
 namespace weft::worker {
 
 Status StopWatch::add(const Request& request) {
@@ -10,31 +8,38 @@ Status StopWatch::add(const Request& request) {
     WEFT_ASSIGN_CONTEXT(tokenizer, text::Tokenizer::load(model_directory_), "stop strings need the model's tokenizer");
     tokenizer_ = std::move(tokenizer);
   }
-  Watched watched{.stream = text::Detokenizer(tokenizer_, true), .strings = request.stop.stop_strings, .text = {}};
+  Watched watched{.stream = text::Detokenizer(tokenizer_, true),
+                  .strings = request.stop.stop_strings,
+                  .text = {},
+                  .unwatched = request.stop.min_tokens - static_cast<std::int32_t>(request.emitted.size())};
   for (const TokenId token : request.emitted)
     watched.text += watched.stream.push(token);
   watched_.insert_or_assign(request.id, std::move(watched));
   return {};
 }
 
-std::optional<StopMatch> StopWatch::push(RequestId request, std::span<const TokenId> tokens) {
+std::optional<StopMatch> StopWatch::push(RequestId request, std::span<const TokenId> tokens, bool last) {
   const auto found = watched_.find(request);
   if (found == watched_.end()) return std::nullopt;
   Watched& watched = found->second;
-  std::size_t longest = 0;
-  for (const std::string& text : watched.strings)
-    longest = std::max(longest, text.size());
-  // A match may have begun in what was there: as far back as the longest string reaches.
-  const std::size_t from = watched.text.size() >= longest ? watched.text.size() - longest + 1 : 0;
-  for (const TokenId token : tokens)
+  std::size_t seen = watched.text.size();
+  for (const TokenId token : tokens) {
     watched.text += watched.stream.push(token);
-  return find(watched, longest == 0 ? watched.text.size() : from);
+    if (watched.unwatched > 0) {
+      --watched.unwatched;
+      seen = watched.text.size();
+    }
+  }
+  if (last && watched.unwatched <= 0) watched.text += watched.stream.finish();
+  return find(watched, seen);
 }
 
-std::optional<StopMatch> StopWatch::find(const Watched& watched, std::size_t from) {
+// The earliest of those that end behind `seen`: they may have begun before it.
+std::optional<StopMatch> StopWatch::find(const Watched& watched, std::size_t seen) {
   std::optional<StopMatch> best;
+  if (seen == watched.text.size()) return best;
   for (const std::string& text : watched.strings) {
-    const std::size_t at = watched.text.find(text, from);
+    const std::size_t at = watched.text.find(text, seen >= text.size() ? seen - text.size() + 1 : 0);
     if (at == std::string::npos) continue;
     if (!best || at < static_cast<std::size_t>(best->text_offset))
       best = StopMatch{.matched = text, .text_offset = static_cast<std::int32_t>(at)};

@@ -25,8 +25,9 @@ class StopWatch {
 
   // Begins to watch a request with stop strings; loads the tokenizer at the first one.
   Status add(const Request& request);
-  // The earliest match once these tokens are there; nullopt for none, and for requests that are not watched.
-  std::optional<StopMatch> push(RequestId request, std::span<const TokenId> tokens);
+  // The earliest match once these tokens are there; nullopt for none, and for requests that are not watched. `last`: no
+  // token follows, so text that was held back for one counts too.
+  std::optional<StopMatch> push(RequestId request, std::span<const TokenId> tokens, bool last);
   void remove(RequestId request) { watched_.erase(request); }
 
  private:
@@ -34,8 +35,10 @@ class StopWatch {
     text::Detokenizer stream;
     std::vector<std::string> strings;
     std::string text;  // all of it so far
+    std::int32_t unwatched =
+        0;  // tokens of StopConditions::min_tokens still to come: a string that they end stops nothing
   };
-  static std::optional<StopMatch> find(const Watched& watched, std::size_t from);
+  static std::optional<StopMatch> find(const Watched& watched, std::size_t seen);
 
   const std::string model_directory_;
   std::shared_ptr<const text::Tokenizer> tokenizer_;  // shared with the streams, which keep it alive

@@ -106,6 +106,11 @@ void LinkRouter::update(const wire::Peer& peer, ReplicaId id, wire::RequestUpdat
   if (entry == nullptr)
     return log::debug("router", "replica {}: an update of request {:x}, which is not its, was dropped", id,
                       change.request);
+  if (!change.prompt_logprobs.empty() || !change.logprobs.empty()) {
+    ledger_.score(*entry, change.prompt_logprobs.size());
+    calls.push_back([this, request = change.request, prompt = std::move(change.prompt_logprobs),
+                     generated = std::move(change.logprobs)] { events_.on_logprobs(request, prompt, generated); });
+  }
   if (!change.tokens.empty()) {
     const bool first = entry->generated == 0;
     ledger_.give(*entry, change.tokens, std::chrono::duration<double>(Clock::now() - opened_).count());

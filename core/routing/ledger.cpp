@@ -23,6 +23,10 @@ LedgerEntry* Ledger::find(RequestId request, ReplicaId replica, std::int64_t inc
   return entry != nullptr && entry->replica == replica && entry->incarnation == incarnation ? entry : nullptr;
 }
 
+void Ledger::score(LedgerEntry& entry, std::size_t prompt_tokens) {
+  entry.request.prompt_scored += static_cast<std::int32_t>(prompt_tokens);
+}
+
 void Ledger::give(LedgerEntry& entry, std::span<const TokenId> tokens, double seconds) {
   entry.request.emitted.insert(entry.request.emitted.end(), tokens.begin(), tokens.end());
   entry.generated += static_cast<std::int32_t>(tokens.size());

@@ -2,6 +2,7 @@
 // terminal event each is its invariant. Plain state; its owner guards it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -13,7 +14,7 @@
 namespace weft::routing {
 
 struct LedgerEntry {
-  Request request;  // with `emitted`: prompt + emitted is the prefix a replay would need
+  Request request;  // with `emitted` and `prompt_scored`: what a replay needs to go on without gap or repeat
   ReplicaId replica = -1;
   std::int64_t incarnation = 0;
   std::int32_t generated = 0;  // tokens emitted here
@@ -27,6 +28,8 @@ class Ledger {
   // elsewhere: such an update is stale and must not reach a client.
   LedgerEntry* find(RequestId request, ReplicaId replica, std::int64_t incarnation);
   LedgerEntry* find(RequestId request);
+  // Log-probabilities of so many more of the prompt's tokens were given.
+  void score(LedgerEntry& entry, std::size_t prompt_tokens);
   void give(LedgerEntry& entry, std::span<const TokenId> tokens, double seconds);
   // Takes it out: whoever gets it tells its one terminal event. nullopt: it has ended already.
   std::optional<LedgerEntry> end(RequestId request);

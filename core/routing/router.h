@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "weft/load_balancer.h"
+#include "weft/logprobs.h"
 #include "weft/request.h"
 #include "weft/status.h"
 #include "weft/store_client.h"
@@ -35,6 +36,12 @@ class RouterEvents {
  public:
   virtual ~RouterEvents() = default;
   virtual void on_tokens(RequestId request, std::span<const TokenId> tokens) = 0;
+  // Log-probabilities, where the request wants some: of the prompt's next tokens, and of the tokens that on_tokens() tells
+  // of next. Both come without gap or repeat, all of them before on_finished().
+  virtual void on_logprobs(RequestId request, std::span<const TokenLogprobs> prompt,
+                           std::span<const TokenLogprobs> generated) {
+    static_cast<void>(request), static_cast<void>(prompt), static_cast<void>(generated);
+  }
   virtual void on_finished(RequestId request, const Outcome& outcome) = 0;  // exactly once
   // A replica has room again, or a replica has come or gone.
   virtual void on_room() = 0;

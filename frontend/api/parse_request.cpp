@@ -17,6 +17,7 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr std::size_t max_stop_strings = 64;  // each token's text is searched for all of them
 constexpr std::size_t max_stop_bytes = 4096;  // of one
 constexpr std::size_t max_biased_tokens = 4096;
+constexpr std::int64_t max_choices = 128;  // OpenAI's limit
 
 // Keys that ask for what is not built, unless they have the value that asks for nothing.
 Status refuse_unbuilt(const Fields& body) {
@@ -25,37 +26,16 @@ Status refuse_unbuilt(const Fields& body) {
   };
   const auto asks = [&](std::string_view key) {
     const Json& value = *body.find(key);
-    if (key == "n" || key == "best_of") return !is(value, {Json(1)});
     if (key == "response_format")
       return !(value.is_object() && value.size() == 1 && value.value("type", Json()) == "text");
-    if (key == "top_logprobs" || key == "min_tokens") return !is(value, {Json(0)});
     if (key == "tool_choice" || key == "function_call") return !is(value, {Json("none"), Json("auto")});
     if (key == "suffix") return !is(value, {Json("")});
     return !is(value, {Json(false), Json::array(), Json::object()});
   };
-  for (const std::string_view key : {"n",
-                                     "best_of",
-                                     "stream",
-                                     "stream_options",
-                                     "logprobs",
-                                     "top_logprobs",
-                                     "prompt_logprobs",
-                                     "echo",
-                                     "suffix",
-                                     "tools",
-                                     "tool_choice",
-                                     "functions",
-                                     "function_call",
-                                     "response_format",
-                                     "min_tokens",
-                                     "chat_template",
-                                     "chat_template_kwargs",
-                                     "documents",
-                                     "structured_outputs",
-                                     "guided_json",
-                                     "guided_regex",
-                                     "guided_choice",
-                                     "guided_grammar"})
+  for (const std::string_view key :
+       {"stream", "stream_options", "prompt_logprobs", "suffix", "tools", "tool_choice", "functions", "function_call",
+        "response_format", "chat_template", "chat_template_kwargs", "documents", "structured_outputs", "guided_json",
+        "guided_regex", "guided_choice", "guided_grammar"})
     if (body.find(key) != nullptr && asks(key))
       return fail(ErrorCode::invalid_argument, fmt::format("{}: not in this version; leave the key out",
                                                            wrong(key, *body.find(key), "nothing").message));
@@ -124,15 +104,59 @@ Status parse_stop_strings(const Fields& body, std::vector<std::string>& strings)
   return {};
 }
 
+Status parse_choices(const Fields& body, ApiRequest& request) {
+  WEFT_ASSIGN(n, body.integer("n", 1, max_choices));
+  request.n = static_cast<std::int32_t>(n.value_or(1));
+  WEFT_ASSIGN(best_of, body.integer("best_of", 1, max_choices));
+  if (best_of && *best_of != request.n)
+    return fail(
+        wrong("best_of", Json(*best_of), fmt::format("n's {}: choosing among more is not in this version", request.n)));
+  return {};
+}
+
+// OpenAI's keys: a chat says whether, and beside it how many of the best; a completion how many, and may echo its prompt.
+Status parse_logprobs(const Fields& body, ApiRequest& request) {
+  if (request.endpoint == Endpoint::chat_completions) {
+    WEFT_ASSIGN(logprobs, body.boolean("logprobs"));
+    WEFT_ASSIGN(best, body.integer("top_logprobs", 0, max_top_logprobs));
+    if (best.value_or(0) > 0 && !logprobs.value_or(false))
+      return fail(wrong("top_logprobs", Json(*best), "'logprobs': true beside it"));
+    if (logprobs.value_or(false)) request.logprobs.generated = static_cast<std::int32_t>(best.value_or(0));
+    if (const Json* echo = body.find("echo"); echo != nullptr && *echo != false)
+      return fail(wrong("echo", *echo, "false, or /v1/completions: a chat has no prompt that could be echoed"));
+    return {};
+  }
+  const Json* none = body.find("logprobs");
+  if (none == nullptr || *none != false) {
+    WEFT_ASSIGN(best, body.integer("logprobs", 0, max_top_logprobs));
+    if (best) request.logprobs.generated = static_cast<std::int32_t>(*best);
+  }
+  if (const Json* best = body.find("top_logprobs"); best != nullptr && *best != 0)
+    return fail(wrong("top_logprobs", *best, "nothing: a completion's key is 'logprobs', a number"));
+  WEFT_ASSIGN(echo, body.boolean("echo"));
+  request.echo = echo.value_or(false);
+  if (request.echo) request.logprobs.prompt = request.logprobs.generated;
+  return {};
+}
+
 Status parse_stop(const Fields& body, std::int32_t default_max_tokens, ApiRequest& request) {
-  WEFT_ASSIGN(max_tokens, body.integer("max_tokens", 1, int32_max));
-  WEFT_ASSIGN(max_completion_tokens, body.integer("max_completion_tokens", 1, int32_max));
+  const std::int64_t least = request.echo ? 0 : 1;  // 0: nothing but the prompt
+  WEFT_ASSIGN(max_tokens, body.integer("max_tokens", least, int32_max));
+  WEFT_ASSIGN(max_completion_tokens, body.integer("max_completion_tokens", least, int32_max));
   if (max_tokens && max_completion_tokens && *max_tokens != *max_completion_tokens)
     return fail(wrong("max_completion_tokens", Json(*max_completion_tokens),
                       fmt::format("max_tokens' {}, or only one of the two keys", *max_tokens)));
   if (!max_tokens) max_tokens = max_completion_tokens;
   request.max_tokens_given = max_tokens.has_value();
   request.stop.max_tokens = static_cast<std::int32_t>(max_tokens.value_or(default_max_tokens));
+  // An engine that generates nothing has the prompt to score, wanted or not.
+  if (request.stop.max_tokens == 0 && !request.logprobs.prompt) request.logprobs.prompt = 0;
+  WEFT_ASSIGN(min_tokens, body.integer("min_tokens", 0, int32_max));
+  if (min_tokens.value_or(0) > request.stop.max_tokens)
+    return fail(wrong("min_tokens", Json(*min_tokens), fmt::format("at most max_tokens' {}", request.stop.max_tokens)));
+  request.stop.min_tokens = static_cast<std::int32_t>(min_tokens.value_or(0));
+  WEFT_ASSIGN(include_stop, body.boolean("include_stop_str_in_output"));
+  request.include_stop = include_stop.value_or(false);
   WEFT_TRY(parse_stop_strings(body, request.stop.stop_strings));
   WEFT_ASSIGN(stop_token_ids, body.token_ids("stop_token_ids"));
   request.stop.stop_token_ids = std::move(stop_token_ids);
@@ -153,6 +177,8 @@ Result<ApiRequest> parse_request(Endpoint endpoint, const nlohmann::ordered_json
   WEFT_TRY(refuse_unbuilt(fields));
   WEFT_ASSIGN(prompt, parse_prompt(endpoint, fields));
   request.prompt = std::move(prompt);
+  WEFT_TRY(parse_choices(fields, request));
+  WEFT_TRY(parse_logprobs(fields, request));
   WEFT_TRY(parse_sampling(fields, defaults, request));
   WEFT_TRY(parse_stop(fields, default_max_tokens, request));
   WEFT_ASSIGN(return_token_ids, fields.boolean("return_token_ids"));

@@ -1,16 +1,9 @@
 #include "frontend/api/api_request.h"
+#include "frontend/api/choice_text.h"
+#include "frontend/api/logprobs_body.h"
 
 namespace weft::frontend {
 namespace {
-
-std::string answer_text(std::span<const TokenId> tokens, const Outcome& outcome, const text::Tokenizer* tokenizer) {
-  if (tokenizer == nullptr) return {};
-  std::string text = tokenizer->decode(tokens, true);
-  const bool cut = !outcome.matched_stop.empty() && outcome.text_offset >= 0;
-  if (cut && static_cast<std::size_t>(outcome.text_offset) < text.size())
-    text.resize(static_cast<std::size_t>(outcome.text_offset));
-  return text;
-}
 
 bool clients_fault(ErrorCode code) noexcept {
   switch (code) {
@@ -23,28 +16,42 @@ bool clients_fault(ErrorCode code) noexcept {
   }
 }
 
+nlohmann::ordered_json choice_body(const ApiRequest& request, const Answer& answer, const ChoiceAnswer& choice,
+                                   std::size_t index, const std::shared_ptr<const text::Tokenizer>& tokenizer) {
+  const bool chat = request.endpoint == Endpoint::chat_completions;
+  ChoiceText shown = choice_text(request, answer.prompt, choice, tokenizer);
+  nlohmann::ordered_json body{{"index", index}};
+  if (chat)
+    body["message"] = {{"role", "assistant"}, {"content", std::move(shown.text)}};
+  else
+    body["text"] = std::move(shown.text);
+  body["logprobs"] = nullptr;
+  if (request.logprobs.generated)
+    body["logprobs"] = chat ? chat_logprobs(choice, tokenizer.get())
+                            : completion_logprobs(request, answer.prompt, choice, shown.offsets, tokenizer.get());
+  body["finish_reason"] = to_string(choice.outcome.reason);
+  if (request.return_token_ids || tokenizer == nullptr) body["token_ids"] = choice.tokens;
+  return body;
+}
+
 }  // namespace
 
-nlohmann::ordered_json to_body(const ApiRequest& request, const std::string& id, const std::string& model,
-                               std::int64_t created, std::int64_t prompt_tokens, std::span<const TokenId> tokens,
-                               const Outcome& outcome, const text::Tokenizer* tokenizer) {
+nlohmann::ordered_json to_body(const ApiRequest& request, const Answer& answer,
+                               const std::shared_ptr<const text::Tokenizer>& tokenizer) {
   const bool chat = request.endpoint == Endpoint::chat_completions;
-  std::string text = answer_text(tokens, outcome, tokenizer);
-  nlohmann::ordered_json choice{{"index", 0}};
-  if (chat)
-    choice["message"] = {{"role", "assistant"}, {"content", std::move(text)}};
-  else
-    choice["text"] = std::move(text);
-  choice["logprobs"] = nullptr;
-  choice["finish_reason"] = to_string(outcome.reason);
-  if (request.return_token_ids || tokenizer == nullptr) choice["token_ids"] = tokens;
-  const auto completion_tokens = static_cast<std::int64_t>(tokens.size());
+  nlohmann::ordered_json choices = nlohmann::ordered_json::array();
+  std::int64_t completion_tokens = 0;
+  for (const ChoiceAnswer& choice : answer.choices) {
+    choices.push_back(choice_body(request, answer, choice, choices.size(), tokenizer));
+    completion_tokens += static_cast<std::int64_t>(choice.tokens.size());
+  }
+  const auto prompt_tokens = static_cast<std::int64_t>(answer.prompt.size());
   nlohmann::ordered_json body;
-  body["id"] = id;
+  body["id"] = answer.id;
   body["object"] = chat ? "chat.completion" : "text_completion";
-  body["created"] = created;
-  body["model"] = model;
-  body["choices"] = nlohmann::ordered_json::array({std::move(choice)});
+  body["created"] = answer.created;
+  body["model"] = answer.model;
+  body["choices"] = std::move(choices);
   body["usage"] = {{"prompt_tokens", prompt_tokens},
                    {"completion_tokens", completion_tokens},
                    {"total_tokens", prompt_tokens + completion_tokens}};

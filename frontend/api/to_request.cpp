@@ -50,7 +50,8 @@ Result<Request> to_request(const ApiRequest& request, const text::Tokenizer* tok
     return fail(std::move(error));
   }
   if (prompt->empty()) return fail(ErrorCode::invalid_argument, "the prompt is empty: it has no token");
-  Request made{.prompt = std::move(*prompt), .sampling = request.sampling, .stop = request.stop};
+  Request made{
+      .prompt = std::move(*prompt), .sampling = request.sampling, .stop = request.stop, .logprobs = request.logprobs};
   if (!request.seed_given && request.sampling.temperature > 0) made.sampling.seed = random_seed();
   return made;
 }

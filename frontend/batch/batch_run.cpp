@@ -49,7 +49,9 @@ class BatchRun::State::Loop {
   Loop(State& state, Router& router)
       : state_(state),
         router_(router),
-        in_flight_(state.options, state.tools, *state.results, state.summary),
+        in_flight_(state.options, state.tools, *state.results, state.summary,
+                   // one that has ended meanwhile is in the inbox
+                   [this](RequestId id) { (void)router_.cancel(id); }),
         progress_(state.options.progress_bar, start_) {}
 
   Result<BatchSummary> run() {
@@ -117,9 +119,11 @@ class BatchRun::State::Loop {
     interrupts_ = contents.interrupts;
     if (contents.given_up && !state_.summary.error) state_.summary.error = contents.given_up;
     Status written;  // the first failure; what follows it has ended all the same
-    for (const auto& event : contents.events)
+    for (auto& event : contents.events)
       if (const auto* tokens = std::get_if<TokensEvent>(&event)) {
         in_flight_.add_tokens(tokens->request, tokens->tokens);
+      } else if (auto* logprobs = std::get_if<LogprobsEvent>(&event)) {
+        in_flight_.add_logprobs(logprobs->request, std::move(logprobs->prompt), std::move(logprobs->generated));
       } else {
         const auto& finished = std::get<FinishedEvent>(event);
         if (Status done = in_flight_.finish(finished.request, finished.outcome); written) written = std::move(done);
@@ -164,14 +168,15 @@ class BatchRun::State::Loop {
     return {};
   }
 
-  // False: no room after all.
+  // One choice of a request. False: no room after all.
   Result<bool> submit_one(Lane& lane) {
     Pending pending = lane.pop();
+    if (in_flight_.gave_up(pending)) return true;
     pending.request.id = router_.next_id();
-    const RequestId id = pending.request.id;
     const auto replica = router_.submit(pending.request, lane.replica());
     if (replica) {
-      in_flight_.enter(id, *replica, std::move(pending));
+      in_flight_.enter(pending, *replica);
+      if (++pending.request.choice < pending.api.n) lane.push(std::move(pending));
       return true;
     }
     if (!replica.error().retryable) {
@@ -205,7 +210,7 @@ class BatchRun::State::Loop {
     all.replicas = router_.totals().replicas;
     all.left = all.lines - all.resumed - all.answered - all.failed;
     all.interrupted = interrupts_ > 0 && all.left > 0;
-    if (!in_flight_.empty()) all.failures["cancelled"] += static_cast<std::int64_t>(in_flight_.ids().size());
+    if (in_flight_.lines() > 0) all.failures["cancelled"] += in_flight_.lines();
     std::int64_t explained = -all.failed;
     for (const auto& [cause, count] : all.failures)
       explained += count;
@@ -263,6 +268,10 @@ void BatchRun::give_up(const Error& why) { state_->inbox.put_given_up(why); }
 
 void BatchRun::on_tokens(RequestId request, std::span<const TokenId> tokens) {
   state_->inbox.put_tokens(request, tokens);
+}
+void BatchRun::on_logprobs(RequestId request, std::span<const TokenLogprobs> prompt,
+                           std::span<const TokenLogprobs> generated) {
+  state_->inbox.put_logprobs(request, prompt, generated);
 }
 void BatchRun::on_finished(RequestId request, const Outcome& outcome) { state_->inbox.put_finished(request, outcome); }
 void BatchRun::on_room() { state_->inbox.put_room(); }

@@ -81,6 +81,8 @@ class BatchRun final : public RouterEvents {
 
   // From the router's thread.
   void on_tokens(RequestId request, std::span<const TokenId> tokens) override;
+  void on_logprobs(RequestId request, std::span<const TokenLogprobs> prompt,
+                   std::span<const TokenLogprobs> generated) override;
   void on_finished(RequestId request, const Outcome& outcome) override;
   void on_room() override;
 

@@ -82,6 +82,7 @@ Result<Request> Feeder::make_request(const ApiRequest& api) const {
                             request.prompt.size(), context, context - 1));
   request.stop.max_tokens =
       std::min(request.stop.max_tokens, static_cast<std::int32_t>(context - request.prompt.size()));
+  request.stop.min_tokens = std::min(request.stop.min_tokens, request.stop.max_tokens);
   return request;
 }
 
@@ -105,7 +106,8 @@ void Feeder::take(Lane& lane, const Line& line, std::vector<FailedLine>& failed)
   auto request = make_request(*parsed.request);
   if (!request)
     return refuse(std::move(parsed.custom_id), annotate(request.error(), fmt::format("line {}", line.number)));
-  parsed.request->prompt = std::string();
+  const bool is_echoed = parsed.request->echo && std::holds_alternative<std::string>(parsed.request->prompt);
+  if (!is_echoed) parsed.request->prompt = std::vector<TokenId>();
   lane.push({.line = line.number,
              .custom_id = std::move(parsed.custom_id),
              .api = std::move(*parsed.request),

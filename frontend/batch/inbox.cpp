@@ -11,6 +11,14 @@ void Inbox::put_tokens(RequestId request, std::span<const TokenId> tokens) {
   wake();
 }
 
+void Inbox::put_logprobs(RequestId request, std::span<const TokenLogprobs> prompt,
+                         std::span<const TokenLogprobs> generated) {
+  const std::lock_guard lock(mutex_);
+  contents_.events.emplace_back(
+      LogprobsEvent{request, {prompt.begin(), prompt.end()}, {generated.begin(), generated.end()}});
+  wake();
+}
+
 void Inbox::put_finished(RequestId request, const Outcome& outcome) {
   const std::lock_guard lock(mutex_);
   contents_.events.emplace_back(FinishedEvent{request, outcome});

@@ -18,6 +18,11 @@ struct TokensEvent {
   RequestId request = 0;
   std::vector<TokenId> tokens;
 };
+struct LogprobsEvent {
+  RequestId request = 0;
+  std::vector<TokenLogprobs> prompt;
+  std::vector<TokenLogprobs> generated;
+};
 struct FinishedEvent {
   RequestId request = 0;
   Outcome outcome;
@@ -27,13 +32,14 @@ struct FinishedEvent {
 class Inbox {
  public:
   struct Contents {
-    std::vector<std::variant<TokensEvent, FinishedEvent>> events;  // in the order in which they came
-    std::optional<Time> first_token;                               // of all
-    int interrupts = 0;                                            // so far
-    std::optional<Error> given_up;                                 // the first reason
+    std::vector<std::variant<TokensEvent, LogprobsEvent, FinishedEvent>> events;  // in the order in which they came
+    std::optional<Time> first_token;                                              // of all
+    int interrupts = 0;                                                           // so far
+    std::optional<Error> given_up;                                                // the first reason
   };
 
   void put_tokens(RequestId request, std::span<const TokenId> tokens);
+  void put_logprobs(RequestId request, std::span<const TokenLogprobs> prompt, std::span<const TokenLogprobs> generated);
   void put_finished(RequestId request, const Outcome& outcome);
   void put_room();
   void put_interrupt();

@@ -19,8 +19,8 @@ namespace weft::frontend {
 struct Pending {
   std::int64_t line = 0;
   std::string custom_id;
-  ApiRequest api;   // without its prompt, which `request` has as tokens
-  Request request;  // without an id
+  ApiRequest api;   // without its prompt, which `request` has as tokens, unless its text is to be echoed
+  Request request;  // without an id; `choice` is the next one to submit
 };
 
 struct LaneOptions {

@@ -194,4 +194,10 @@ void Decoder::build(const std::vector<std::string>& tokens) {
   }
 }
 
+std::string Decoder::bytes_of(TokenId id) const {
+  const auto index = static_cast<std::size_t>(id);
+  if (!byte_of_.empty() && byte_of_[index] >= 0) return std::string(1, static_cast<char>(byte_of_[index]));
+  return text_of_[index];
+}
+
 }  // namespace weft::text

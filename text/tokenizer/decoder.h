@@ -34,6 +34,9 @@ class Decoder {
   static Decoder sentencepiece(const std::vector<std::string>& tokens, const std::vector<bool>& is_byte,
                                bool drops_first_space);
 
+  // A token's share of a text in which it is not the first; 0 <= id < vocabulary size.
+  std::string bytes_of(TokenId id) const;
+
  private:
   friend class DecodeStream;
   struct Map {

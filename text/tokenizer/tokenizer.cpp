@@ -107,6 +107,10 @@ std::string_view Tokenizer::token(TokenId id) const noexcept {
   return in(parts_->tokens, id) ? std::string_view(parts_->tokens[static_cast<std::size_t>(id)]) : std::string_view();
 }
 
+std::string Tokenizer::bytes_of(TokenId id) const {
+  return in(parts_->tokens, id) ? parts_->decoder.bytes_of(id) : std::string();
+}
+
 Detokenizer::Detokenizer(std::shared_ptr<const Tokenizer> tokenizer, bool skip_special_tokens)
     : tokenizer_(std::move(tokenizer)),
       skip_special_tokens_(skip_special_tokens),

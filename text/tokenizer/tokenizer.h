@@ -52,6 +52,9 @@ class Tokenizer {
   std::optional<TokenId> id_of(std::string_view token) const;
   bool is_special(TokenId id) const noexcept;
   std::string_view token(TokenId id) const noexcept;  // as the vocabulary spells it; empty where there is none
+  // What a token adds within a text, special tokens too: bytes, for several tokens may be needed for one character. Empty
+  // for an id that the vocabulary lacks.
+  std::string bytes_of(TokenId id) const;
 
   struct Parts;  // private to this room: what the text goes through
   explicit Tokenizer(std::unique_ptr<const Parts> parts);

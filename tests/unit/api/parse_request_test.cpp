@@ -134,6 +134,18 @@ TEST(ParseRequest, NamesTheKeyWhatWasFoundAndWhatWasExpected) {
            {R"("seed": 1.5)", "'seed': found 1.5, expected a 64-bit integer"},
            {R"("max_tokens": 0)", "'max_tokens': found 0, expected an integer from 1"},
            {R"("max_tokens": 1, "max_completion_tokens": 2)", "only one of the two keys"},
+           {R"("max_tokens": 4, "min_tokens": 5)", "'min_tokens': found 5, expected at most max_tokens' 4"},
+           {R"("min_tokens": -1)", "'min_tokens': found -1, expected an integer from 0"},
+           {R"("n": 0)", "'n': found 0, expected an integer from 1 to 128"},
+           {R"("n": 129)", "'n': found 129"},
+           {R"("n": "2")", "'n': found \"2\""},
+           {R"("n": 2, "best_of": 3)", "'best_of': found 3, expected n's 2"},
+           {R"("logprobs": 2)", "'logprobs': found 2, expected true or false"},
+           {R"("logprobs": true, "top_logprobs": 21)", "'top_logprobs': found 21, expected an integer from 0 to 20"},
+           {R"("top_logprobs": 2)", "'top_logprobs': found 2, expected 'logprobs': true beside it"},
+           {R"("logprobs": false, "top_logprobs": 2)", "'logprobs': true beside it"},
+           {R"("echo": true)", "'echo': found true, expected false, or /v1/completions"},
+           {R"("include_stop_str_in_output": 1)", "'include_stop_str_in_output': found 1, expected true or false"},
            {R"("stop": "")", "'stop': found \"\""},
            {R"("stop": [1])", "'stop': found 1"},
            {R"("stop_token_ids": [-5])", "'stop_token_ids[0]': found -5"},
@@ -162,14 +174,46 @@ TEST(ParseRequest, RefusesNumbersThatAreNone) {
 }
 
 TEST(ParseRequest, RefusesWhatIsNotBuiltByName) {
-  for (const char* more : {R"("n": 2)", R"("stream": true)", R"("logprobs": true)", R"("logprobs": 0)",
-                           R"("echo": true)", R"("best_of": 3)", R"("tools": [{"type": "function"}])",
-                           R"("response_format": {"type": "json_object"})", R"("min_tokens": 4)", R"("suffix": "x")",
-                           R"("guided_regex": "a*")", R"("chat_template_kwargs": {"enable_thinking": false})"})
+  for (const char* more :
+       {R"("stream": true)", R"("prompt_logprobs": 1)", R"("best_of": 3)", R"("tools": [{"type": "function"}])",
+        R"("response_format": {"type": "json_object"})", R"("suffix": "x")", R"("guided_regex": "a*")",
+        R"("chat_template_kwargs": {"enable_thinking": false})"})
     EXPECT_THAT(error_of(chat(std::string(", ") + more)), HasSubstr("not in this version")) << more;
   for (const char* more : {R"("n": 1)", R"("echo": false)", R"("tools": [])", R"("response_format": {"type": "text"})",
                            R"("top_logprobs": 0)", R"("tool_choice": "none")"})
     EXPECT_TRUE(chat(std::string(", ") + more)) << more;
+}
+
+TEST(ParseRequest, KnowsHowManyChoicesAndLogprobsAChatWants) {
+  const auto request = chat(R"(, "n": 3, "best_of": 3, "logprobs": true, "top_logprobs": 5, "min_tokens": 2,
+      "include_stop_str_in_output": true)");
+  ASSERT_TRUE(request) << error_of(request);
+  EXPECT_EQ(request->n, 3);
+  EXPECT_EQ(request->logprobs.generated, 5);
+  EXPECT_EQ(request->logprobs.prompt, std::nullopt);
+  EXPECT_EQ(request->stop.min_tokens, 2);
+  EXPECT_TRUE(request->include_stop);
+  EXPECT_EQ(chat(R"(, "logprobs": true)")->logprobs.generated, 0) << "a token's own";
+  const auto plain = chat(R"(, "logprobs": false, "top_logprobs": 0, "echo": false)");
+  EXPECT_EQ(plain->logprobs.generated, std::nullopt);
+  EXPECT_EQ(plain->n, 1);
+}
+
+TEST(ParseRequest, KnowsACompletionsLogprobsAndEcho) {
+  const auto request = completion(R"({"prompt": "a", "logprobs": 4, "echo": true, "max_tokens": 0})");
+  ASSERT_TRUE(request) << error_of(request);
+  EXPECT_TRUE(request->echo);
+  EXPECT_EQ(request->logprobs.generated, 4);
+  EXPECT_EQ(request->logprobs.prompt, 4) << "an echoed prompt has its own";
+  EXPECT_EQ(request->stop.max_tokens, 0);
+  EXPECT_EQ(completion(R"({"prompt": "a", "logprobs": 4})")->logprobs.prompt, std::nullopt);
+  EXPECT_EQ(completion(R"({"prompt": "a", "logprobs": false})")->logprobs.generated, std::nullopt);
+  EXPECT_EQ(completion(R"({"prompt": "a", "echo": true, "max_tokens": 0})")->logprobs.prompt, 0)
+      << "an engine that generates nothing must have something to do";
+  EXPECT_THAT(error_of(completion(R"({"prompt": "a", "max_tokens": 0})")), HasSubstr("'max_tokens': found 0"));
+  EXPECT_THAT(error_of(completion(R"({"prompt": "a", "logprobs": true})")), HasSubstr("'logprobs': found true"));
+  EXPECT_THAT(error_of(completion(R"({"prompt": "a", "logprobs": 21})")), HasSubstr("from 0 to 20"));
+  EXPECT_THAT(error_of(completion(R"({"prompt": "a", "top_logprobs": 2})")), HasSubstr("'top_logprobs': found 2"));
 }
 
 TEST(ParseRequest, RefusesABodyThatIsNoObject) {

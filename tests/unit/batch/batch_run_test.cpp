@@ -2,6 +2,7 @@
 #include "frontend/batch/batch_run.h"
 
 #include <algorithm>
+#include <set>
 
 #include "tests/unit/batch/batch_fixture.h"
 
@@ -108,6 +109,81 @@ TEST_F(Batch, PermanentErrorsOfReplicasAreWrittenAndTransientOnesLeft) {
   EXPECT_EQ(rest->resumed, 4);
   EXPECT_EQ(rest->answered, 2);
   EXPECT_EQ(results().size(), 6U);
+}
+
+std::string choices_line(int id, int n, const char* more = "") {
+  return "{\"custom_id\": \"r" + std::to_string(id) + "\", \"prompt\": [" + std::to_string(id) +
+         "], \"n\": " + std::to_string(n) + more + "}\n";
+}
+
+FakeAnswer answer_by_choice(const Request& request) {
+  return {.tokens = {request.prompt.front(), request.choice}, .outcome = {.reason = FinishReason::length}};
+}
+
+TEST_F(Batch, ARequestForSeveralChoicesIsOneAnswer) {
+  // More choices than there is room for at once, beside requests for one.
+  write_input(choices_line(1, 20) + prompt_line(2) + choices_line(3, 5) + choices_line(4, 1));
+  const auto batch = BatchRun::open(options(), {}).value();
+  FakeRouter router(*batch, {.capacity = 3, .answer = answer_by_choice});
+  const auto summary = batch->run(router);
+  ASSERT_TRUE(summary) << summary.error().message;
+  EXPECT_EQ(summary->answered, 4);
+  EXPECT_EQ(summary->prompt_tokens, 4) << "each prompt once";
+  EXPECT_EQ(summary->generated_tokens, 2 * 27);
+  const auto all = results();
+  ASSERT_EQ(all.size(), 4U);
+  for (const auto& [line, n] : std::map<int, int>{{1, 20}, {2, 1}, {3, 5}, {4, 1}}) {
+    const auto& body = all.at("weft-" + std::to_string(line))["response"]["body"];
+    ASSERT_EQ(body["choices"].size(), static_cast<std::size_t>(n));
+    for (int choice = 0; choice < n; ++choice) {
+      EXPECT_EQ(body["choices"][static_cast<std::size_t>(choice)]["index"], choice);
+      EXPECT_EQ(body["choices"][static_cast<std::size_t>(choice)]["token_ids"], nlohmann::json({line, choice}));
+    }
+  }
+  std::map<TokenId, std::set<std::uint64_t>> seeds;
+  for (const auto& submission : router.submissions())
+    seeds[submission.prompt.front()].insert(submission.seed);
+  for (const auto& [prompt, of_prompt] : seeds)
+    EXPECT_EQ(of_prompt.size(), 1U) << "choices differ in their number, not in their seed";
+}
+
+TEST_F(Batch, ARequestOfWhichAChoiceFailsIsOneError) {
+  write_input(choices_line(1, 30) + choices_line(2, 30) + prompt_line(3));
+  const auto answer = [](const Request& request) -> FakeAnswer {
+    if (request.choice < 2 || request.prompt.front() == 3) return answer_by_choice(request);
+    const bool permanent = request.prompt.front() == 1;
+    return {.tokens = {},
+            .outcome = {.reason = FinishReason::error,
+                        .error = {permanent ? ErrorCode::invalid_argument : ErrorCode::unavailable, "no", !permanent}}};
+  };
+  const auto batch = BatchRun::open(options(), {}).value();
+  FakeRouter router(*batch, {.capacity = 2, .answer = answer});
+  const auto summary = batch->run(router);
+  ASSERT_TRUE(summary) << summary.error().message;
+  EXPECT_EQ(summary->answered, 1);
+  EXPECT_EQ(summary->failed, 1);
+  EXPECT_EQ(summary->left, 1);
+  EXPECT_THAT(summary->failures, UnorderedElementsAre(Pair("invalid_argument", 1), Pair("unavailable", 1)));
+  EXPECT_EQ(results().size(), 2U);
+  EXPECT_LT(router.submissions().size(), 30U) << "the choices that were left are not submitted";
+  EXPECT_EQ(router.under_way(), 0U);
+}
+
+TEST_F(Batch, LogprobsComeWithTheirTokensAndLostOnesAreNoticed) {
+  write_input(choices_line(1, 2, R"(, "logprobs": 0, "echo": true)") + choices_line(2, 1, R"(, "logprobs": 0)"));
+  const auto answer = [](const Request& request) {
+    FakeAnswer made{.tokens = {7, 8}, .outcome = {.reason = FinishReason::length}};
+    made.logprobs = {{.token = {7, -0.5}, .best = {}}, {.token = {8, -1.5 - request.choice}, .best = {}}};
+    if (request.prompt.front() == 2) made.logprobs.pop_back();
+    return made;
+  };
+  const auto summary = run(options(), {.answer = answer});
+  ASSERT_TRUE(summary) << summary.error().message;
+  EXPECT_EQ(summary->answered, 1);
+  EXPECT_EQ(summary->left, 1) << "its log-probabilities did not all come";
+  const auto choices = results().at("weft-1")["response"]["body"]["choices"];
+  EXPECT_EQ(choices[0]["logprobs"]["token_logprobs"], nlohmann::json({nullptr, -0.5, -1.5}));
+  EXPECT_EQ(choices[1]["logprobs"]["token_logprobs"], nlohmann::json({nullptr, -0.5, -2.5}));
 }
 
 TEST_F(Batch, AnAnswerWhoseTokensDidNotAllComeIsLeft) {

@@ -48,7 +48,7 @@ Result<ReplicaId> FakeRouter::submit(Request request, std::optional<ReplicaId> r
     if (legal && (!chosen || row.in_flight < totals_.replicas[*chosen].in_flight)) chosen = id;
   }
   if (!chosen) return fail(ErrorCode::unavailable, "no room", true);
-  submissions_.push_back({request.prompt, request.stop.max_tokens, *chosen});
+  submissions_.push_back({request.prompt, request.stop.max_tokens, *chosen, request.choice, request.sampling.seed});
   ++totals_.replicas[*chosen].in_flight;
   ++totals_.submitted;
   const RequestId id = request.id;
@@ -165,8 +165,16 @@ void FakeRouter::work() {
     const std::size_t first = answer.tokens.empty() ? 0 : random_() % answer.tokens.size();
     lock.unlock();
     const std::span<const TokenId> tokens(answer.tokens);
-    if (first > 0) events_.on_tokens(id, tokens.first(first));
-    if (!tokens.empty()) events_.on_tokens(id, tokens.subspan(first));
+    const std::span<const TokenLogprobs> logprobs(answer.logprobs);
+    const auto give = [&](std::size_t begin, std::size_t end) {
+      if (begin == end) return;
+      if (begin < logprobs.size())
+        events_.on_logprobs(id, {}, logprobs.subspan(begin, std::min(end, logprobs.size()) - begin));
+      events_.on_tokens(id, tokens.subspan(begin, end - begin));
+    };
+    if (!answer.prompt_logprobs.empty()) events_.on_logprobs(id, answer.prompt_logprobs, {});
+    give(0, first);
+    give(first, tokens.size());
     events_.on_finished(id, answer.outcome);
     events_.on_room();
     if (options_.after) options_.after(ended);

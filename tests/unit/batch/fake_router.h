@@ -16,7 +16,9 @@ namespace weft::test {
 
 struct FakeAnswer {
   std::vector<TokenId> tokens;
-  Outcome outcome;  // replica and generated are filled in
+  Outcome outcome;                           // replica and generated are filled in
+  std::vector<TokenLogprobs> logprobs = {};  // one a token, or none
+  std::vector<TokenLogprobs> prompt_logprobs = {};
 };
 
 struct FakeRouterOptions {
@@ -49,6 +51,8 @@ class FakeRouter final : public Router {
     std::vector<TokenId> prompt;
     std::int32_t max_tokens = 0;
     ReplicaId replica = -1;
+    std::int32_t choice = 0;
+    std::uint64_t seed = 0;
   };
   std::vector<Submission> submissions() const;
   std::size_t under_way() const;

@@ -43,11 +43,13 @@ TEST(Ledger, OnlyItsOwnIncarnationOfItsOwnReplicaFindsIt) {
 
 TEST(Ledger, ItKeepsWhatAReplayNeeds) {
   Ledger ledger;
-  ledger.enter({.id = 1, .prompt = {1, 2}, .emitted = {5}}, 0, 1);
+  ledger.enter({.id = 1, .prompt = {1, 2, 3, 4}, .emitted = {5}, .prompt_scored = 1}, 0, 1);
+  ledger.score(*ledger.find(1), 2);
   ledger.give(*ledger.find(1), two, 0.5);
   const auto ended = ledger.end(1);
   ASSERT_TRUE(ended);
-  EXPECT_EQ(ended->request.prompt, (std::vector<TokenId>{1, 2}));
+  EXPECT_EQ(ended->request.prompt, (std::vector<TokenId>{1, 2, 3, 4}));
+  EXPECT_EQ(ended->request.prompt_scored, 3) << "log-probabilities that were told are not told again";
   EXPECT_EQ(ended->request.emitted, (std::vector<TokenId>{5, 7, 8}));
   EXPECT_EQ(ended->generated, 2) << "what an earlier replica emitted is not counted here";
   EXPECT_EQ(ledger.totals().replicas.at(0).tokens, 2);
