@@ -9,7 +9,7 @@ import collections
 import json
 import sys
 
-ORDER = ["greedy", "logits", "tokenizer", "template", "sampling"]
+ORDER = ["greedy", "logits", "logprobs", "tokenizer", "template", "sampling"]
 
 
 def read(path):

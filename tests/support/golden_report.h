@@ -16,7 +16,7 @@ namespace weft::test {
 class GoldenReport {
  public:
   struct Row {
-    std::string check;   // greedy, logits, tokenizer, template, sampling
+    std::string check;   // greedy, logits, logprobs, tokenizer, template, sampling
     std::string family;  // of the model; else what was tested
     int tensor = 1;
   };
