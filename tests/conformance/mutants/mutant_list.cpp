@@ -10,7 +10,7 @@ namespace weft::conformance {
 namespace {
 
 constexpr std::array root_keys{"kind", "controls", "profile", "sane", "covers", "mutant"};
-constexpr std::array mutant_keys{"name", "library", "breaks", "fails"};
+constexpr std::array mutant_keys{"name", "library", "breaks", "fails", "may_fail"};
 
 class Reader {
  public:
@@ -43,9 +43,13 @@ class Reader {
     Mutant mutant = mutant_of(one, file_of(one["library"].value_or<std::string>("mutant")));
     if (mutant.name.empty() || !mutant.fails.contains(mutant.breaks))
       problem("mutant '" + mutant.name + "': it needs a name, and `breaks` among `fails`");
+    for (const std::string& id : mutant.may_fail)
+      if (mutant.fails.contains(id))
+        problem("mutant '" + mutant.name + "': " + id + " is both in `fails` and in `may_fail`");
     if (!names_.insert(mutant.name).second) problem("two mutants '" + mutant.name + "'");
-    for (const std::string& id : mutant.fails)
-      mutant.controls.erase(id);  // the others still show that it is only this that is broken
+    for (const auto* set : {&mutant.fails, &mutant.may_fail})
+      for (const std::string& id : *set)
+        mutant.controls.erase(id);  // the others still show that it is only this that is broken
     // Of a library of its own the file has a fault whatever the switch says, unless `sane` names it.
     if (!one.contains("library") && !unbroken_) {
       list_.unbroken.push_back(mutant_of({}, mutant.library));
@@ -62,6 +66,7 @@ class Reader {
             .name = own["name"].value_or<std::string>(""),
             .breaks = own["breaks"].value_or<std::string>(""),
             .fails = ids_of(own, "fails"),
+            .may_fail = ids_of(own, "may_fail"),
             .controls = ids_of(root_, "controls"),
             .profile = profile ? (path_.parent_path() / *profile).string() : ""};
   }

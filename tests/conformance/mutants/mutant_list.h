@@ -13,6 +13,7 @@ struct Mutant {
   std::string name;     // the value of WEFT_MUTANT; empty: the mutants' library with nothing broken
   std::string breaks;   // the rule
   std::set<std::string> fails;
+  std::set<std::string> may_fail;  // those that it fails or not as threads and processes happen to run; never `breaks`
   std::set<std::string> controls;
   std::string profile;  // its file; empty: none
 };

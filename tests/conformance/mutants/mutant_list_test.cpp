@@ -63,6 +63,11 @@ TEST_F(ReadMutants, WhatIsWrongIsSaid) {
   EXPECT_THAT(read("a", "[[mutant").problems, Contains(HasSubstr("a/mutants.toml: ")));
   EXPECT_THAT(read("a", controls_ + "[[mutant]]\nname = \"x\"\nbreaks = \"LB-20\"\nfails = [\"LB-21\"]\n").problems,
               Contains(HasSubstr("`breaks` among `fails`")));
+  EXPECT_THAT(
+      read("a",
+           controls_ + "[[mutant]]\nname = \"x\"\nbreaks = \"LB-20\"\nfails = [\"LB-20\"]\nmay_fail = [\"LB-20\"]\n")
+          .problems,
+      Contains(HasSubstr("both in `fails` and in `may_fail`")));
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ Verdict judge(const Mutant& mutant, const Outcomes& outcomes, bool under_sanitiz
     if (const CaseOutcome got = outcome_of(id); got.outcome != "PASS" && !not_asked(got))
       verdict.wrong += line(id, got, "PASS, as a control");
   for (const auto& [id, got] : outcomes)
-    if (is_failure(got) && !mutant.fails.contains(id) && !mutant.controls.contains(id))
+    if (is_failure(got) && !mutant.fails.contains(id) && !mutant.may_fail.contains(id) && !mutant.controls.contains(id))
       verdict.wrong += line(id, got, "no failure");
   return verdict;
 }

@@ -15,6 +15,7 @@ const Mutant leaks{.folder = "plugin",
                    .name = "leaks",
                    .breaks = "PL-32",
                    .fails = {"PL-31", "PL-32"},
+                   .may_fail = {"PL-35"},
                    .controls = {"PL-01"},
                    .profile = ""};
 
@@ -42,6 +43,14 @@ TEST(Verdict, AFailureOutsideTheSetIsWrong) {
   EXPECT_THAT(judge(leaks, made, false).wrong, HasSubstr("PL-40: expected no failure, it is FLAKE: now and then"));
   made["PL-40"] = {"SKIP", "no such fixture"};
   EXPECT_THAT(judge(leaks, made, false).wrong, IsEmpty());
+}
+
+TEST(Verdict, ACaseThatMayFailMayAlsoPass) {
+  Outcomes made = outcomes("FAIL", "FAIL", "PASS");
+  for (const char* outcome : {"FAIL", "PASS", "TIMEOUT"}) {
+    made["PL-35"] = {outcome, ""};
+    EXPECT_THAT(judge(leaks, made, false).wrong, IsEmpty()) << outcome;
+  }
 }
 
 TEST(Verdict, AControlThatIsSkippedProvesNothing) {
