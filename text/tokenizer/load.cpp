@@ -56,6 +56,16 @@ Status add_tokens(const std::vector<AddedToken>& added, Tokenizer::Parts& parts)
   return {};
 }
 
+// What goes around every text is what a prompt begins with: an id that no token has would be told of each prompt.
+Status check_around(const Tokenizer::Parts& parts) {
+  for (const auto* side : {&parts.around.before, &parts.around.after})
+    for (const TokenId id : *side)
+      if (static_cast<std::size_t>(id) >= parts.tokens.size() || parts.tokens[static_cast<std::size_t>(id)].empty())
+        return fail(ErrorCode::invalid_argument,
+                    fmt::format("id {} is neither in the model's vocab nor in added_tokens", id));
+  return {};
+}
+
 void index_tokens(Tokenizer::Parts& parts) {
   parts.id_by_token.reserve(parts.tokens.size());
   for (std::size_t id = 0; id < parts.tokens.size(); ++id)
@@ -82,6 +92,7 @@ Status read_document(const json& document, Tokenizer::Parts& parts) {
   WEFT_TRY(add_tokens(added, parts));
   WEFT_ASSIGN_CONTEXT(around, PostProcessor::from_json(part_of(document, "post_processor")), "post_processor");
   parts.around = std::move(around);
+  WEFT_TRY_CONTEXT(check_around(parts), "post_processor");
   WEFT_ASSIGN_CONTEXT(decoder, Decoder::from_json(part_of(document, "decoder"), parts.tokens), "decoder");
   parts.decoder = std::move(decoder);
   index_tokens(parts);

@@ -54,6 +54,14 @@ TEST(TokenizerJson, NamesWhatIsWrongInTheVocabulary) {
   EXPECT_THAT(refusal(small("/added_tokens/0/id", -7)), HasSubstr("id -7"));
 }
 
+TEST(TokenizerJson, NamesAnIdAroundTextsThatNoTokenHas) {
+  EXPECT_THAT(
+      refusal(small("/post_processor", {{"type", "RobertaProcessing"}, {"cls", {"<s>", 7}}, {"sep", {"b", 1}}})),
+      HasSubstr("post_processor: id 7 is neither in the model's vocab nor in added_tokens"));
+  EXPECT_EQ(refusal(small("/post_processor", {{"type", "RobertaProcessing"}, {"cls", {"a", 0}}, {"sep", {"b", 1}}})),
+            "made");
+}
+
 TEST(TokenizerJson, QuotesInMessagesNothingThatATerminalObeysAndNothingThatIsNotUtf8) {
   EXPECT_THAT(refusal(small("/model/type", "\x1b[2J")), HasSubstr("'\\x1b[2J'"));
   EXPECT_THAT(refusal(small("/model/type", std::string(80, 'x'))), HasSubstr("'" + std::string(60, 'x') + "...'"));
