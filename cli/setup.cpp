@@ -78,6 +78,36 @@ Status settle_communicators(Setup& setup) {
   return {};
 }
 
+struct Chosen {
+  const LoadedPlugin* plugin;
+  const PluginOptions& options;
+};
+
+// What lives in the head. In a child process first, before any thread runs here: what a plugin's create does to its
+// process is then told, not suffered.
+Status make_objects(Setup& setup, const Chosen& executor, const Chosen& balancer) {
+  for (const Chosen& chosen : {executor, balancer})
+    WEFT_TRY(setup.host->rehearse(*chosen.plugin, chosen.options));
+  const auto services = [&](const Chosen& chosen) {
+    return std::make_unique<PluginHostServices>(
+        HostServicesSpec{.plugin = chosen.plugin->id(), .metrics = &setup.metrics});
+  };
+  setup.executor_services = services(executor);
+  setup.balancer_services = services(balancer);
+  WEFT_ASSIGN(made_executor, create_plugin<Executor>(*executor.plugin, executor.options, *setup.executor_services));
+  setup.executor = std::move(made_executor);
+  WEFT_ASSIGN(made_balancer, create_plugin<LoadBalancer>(*balancer.plugin, balancer.options, *setup.balancer_services));
+  setup.balancer = std::move(made_balancer);
+  return {};
+}
+
+// Tells the error; null, for make_setup to return.
+std::unique_ptr<Setup> failed(const Error& error, int code, int& exit_code) {
+  fmt::print(stderr, "{}\n", error.message);
+  exit_code = code;
+  return nullptr;
+}
+
 }  // namespace
 
 std::string build_identity() { return WEFT_VERSION; }
@@ -108,7 +138,9 @@ std::unique_ptr<Setup> make_setup(const SetupOptions& options, int& exit_code) {
   log::set_up({.level = log::parse_level(config.log.level).value_or(LogLevel::info),
                .format = log::parse_format(config.log.format).value_or(log::Format::text)});
   setup->host = std::make_unique<PluginHost>(
-      PluginHost::Options{.search_path = SearchPath::standard(options.plugin_dirs), .strict = config.plugins.strict});
+      PluginHost::Options{.search_path = SearchPath::standard(options.plugin_dirs),
+                          .strict = config.plugins.strict,
+                          .child_limit = std::chrono::ceil<std::chrono::milliseconds>(config.timeouts.plugin)});
 
   PluginLoader loader(config, *setup->host);
   // What "auto" chooses depends on where ranks are placed, which is known only when all plugins are there that place them.
@@ -147,31 +179,20 @@ std::unique_ptr<Setup> make_setup(const SetupOptions& options, int& exit_code) {
     return nullptr;
   }
 
-  bool nodes_answered = true;
-  const auto built = [&]() -> Status {
-    WEFT_ASSIGN(model, engine::read_model_config(config.model.path));
-    setup->model = std::move(model);
-    setup->executor_services =
-        std::make_unique<PluginHostServices>(HostServicesSpec{.plugin = executor->id(), .metrics = &setup->metrics});
-    setup->balancer_services =
-        std::make_unique<PluginHostServices>(HostServicesSpec{.plugin = balancer->id(), .metrics = &setup->metrics});
-    WEFT_ASSIGN(made_executor, create_plugin<Executor>(*executor, executor_options, *setup->executor_services));
-    setup->executor = std::move(made_executor);
-    WEFT_ASSIGN(made_balancer, create_plugin<LoadBalancer>(*balancer, balancer_options, *setup->balancer_services));
-    setup->balancer = std::move(made_balancer);
-    auto inventory = setup->executor->inventory(Deadline::in(inventory_deadline));
-    nodes_answered = inventory.has_value();
-    if (!inventory) return fail(annotate(std::move(inventory).error(), executor->id()));
-    setup->inventory = std::move(*inventory);
-    WEFT_ASSIGN(plan, make_plan(config, setup->model.shape, setup->inventory, unusable));
-    setup->plan = std::move(plan);
-    return settle_communicators(*setup);
-  }();
-  if (!built) {
-    fmt::print(stderr, "{}\n", built.error().message);
-    exit_code = nodes_answered ? exit_code_of(built.error()) : exit_not_started;
-    return nullptr;
-  }
+  const auto model = engine::read_model_config(config.model.path);
+  if (!model) return failed(model.error(), exit_code_of(model.error()), exit_code);
+  setup->model = *model;
+  // Whatever error it is, a plugin that makes no object has been given something that it cannot work with.
+  if (const Status made = make_objects(*setup, {executor, executor_options}, {balancer, balancer_options}); !made)
+    return failed(made.error(), exit_usage, exit_code);
+  auto inventory = setup->executor->inventory(Deadline::in(inventory_deadline));
+  if (!inventory) return failed(annotate(std::move(inventory).error(), executor->id()), exit_not_started, exit_code);
+  setup->inventory = std::move(*inventory);
+  auto plan = make_plan(config, setup->model.shape, setup->inventory, unusable);
+  if (!plan) return failed(plan.error(), exit_code_of(plan.error()), exit_code);
+  setup->plan = std::move(*plan);
+  if (const Status settled = settle_communicators(*setup); !settled)
+    return failed(settled.error(), exit_code_of(settled.error()), exit_code);
   exit_code = exit_ok;
   return setup;
 }

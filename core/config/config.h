@@ -75,6 +75,7 @@ struct Config {
     std::string advertise;               // the address workers are told; empty: `listen`'s
   } cluster;
   struct Timeouts {
+    Duration plugin = std::chrono::seconds(30);
     Duration launch = std::chrono::minutes(10);
     Duration join = std::chrono::seconds(60);
     Duration load = std::chrono::minutes(10);
@@ -135,10 +136,21 @@ std::string hash_config(const Config& config);
 struct ConfigField {
   std::string_view table;
   std::string_view key;
-  std::string_view type;   // "integer", "duration", "string" ...
-  std::string_view range;  // "1..4096", "a | b", or empty
-  std::string_view help;   // one sentence
+  std::string_view type;      // "integer", "boolean", "string", "duration", "size", "size or share"
+  std::string_view range;     // "1..4096", "a | b", "above 0s", or empty
+  std::string_view help;      // one sentence
+  std::string default_value;  // as TOML; empty: none, what then holds is in `help`
+  bool required = false;
+  std::string_view pattern;  // of a string: a regular expression (ECMA 262) for all of it; empty: any
 };
+// In the order in which they are documented, the keys of a table together.
 std::vector<ConfigField> config_fields();
+
+// A table "[executor]" whose keys choose a plugin of a kind and whose sub-table "config" belongs to that plugin.
+struct ConfigPluginTable {
+  std::string_view table;
+  std::string_view kind;
+};
+std::vector<ConfigPluginTable> config_plugin_tables();
 
 }  // namespace weft

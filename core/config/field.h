@@ -21,6 +21,7 @@ struct Field {
   std::function<Status(Config&, const toml::node&)> read;
   // The value as TOML; empty: leave the key out.
   std::function<std::string(const Config&)> print;
+  std::string pattern = {};  // of a string, for editors: a regular expression (ECMA 262) for all of it
 };
 
 // All keys but the plugins' own options, in the order in which they are printed.
@@ -29,6 +30,7 @@ const std::vector<Field>& fields();
 // A table "[executor]" whose keys choose a plugin and whose sub-table "config" belongs to that plugin.
 struct PluginTable {
   std::string table;
+  std::string kind;
   PluginChoice Config::*choice;
 };
 const std::vector<PluginTable>& plugin_tables();

@@ -32,13 +32,16 @@ const auto& look(const Place& place, const Config& config) {
   return place(const_cast<Config&>(config));  // the lambdas only pick a member
 }
 
+std::string range_text(std::int64_t low, std::int64_t high) {
+  return high == int32_max ? fmt::format("{}..", low) : fmt::format("{}..{}", low, high);
+}
+
 template <class Place>
 Field integer(std::string table, std::string key, std::int64_t low, std::int64_t high, std::string help, Place place) {
-  const std::string range = high == int32_max ? fmt::format("{}..", low) : fmt::format("{}..{}", low, high);
   return {table,
           key,
           "integer",
-          range,
+          range_text(low, high),
           std::move(help),
           [=](Config& config, const toml::node& node) -> Status {
             WEFT_ASSIGN(value, read_integer(node, low, high));
@@ -54,7 +57,7 @@ Field optional_integer(std::string table, std::string key, std::int64_t low, std
   return {table,
           key,
           "integer",
-          fmt::format("{}..", low),
+          range_text(low, high),
           std::move(help),
           [=](Config& config, const toml::node& node) -> Status {
             WEFT_ASSIGN(value, read_integer(node, low, high));
@@ -86,6 +89,7 @@ Field boolean(std::string table, std::string key, std::string help, Place place)
 template <class Place>
 Field unbuilt(std::string table, std::string key, std::string help, Place place) {
   Field field = boolean(std::move(table), std::move(key), std::move(help), place);
+  field.range = "false";
   const auto read = field.read;
   field.read = [=](Config& config, const toml::node& node) -> Status {
     WEFT_TRY(read(config, node));
@@ -149,7 +153,7 @@ Field duration(std::string table, std::string key, bool zero_is_legal, std::stri
   return {table,
           key,
           "duration",
-          "",
+          zero_is_legal ? "" : "above 0s",
           std::move(help),
           [=](Config& config, const toml::node& node) -> Status {
             const auto* value = node.as_string();
@@ -251,7 +255,7 @@ Status read_path(Config& config, const toml::node& node) {
 std::vector<Field> model_fields() {
   return {
       {"model", "path", "string", "", "Hugging Face directory of the model, relative to this file.", read_path,
-       [](const Config& c) { return toml_string(c.model.path); }},
+       [](const Config& c) { return toml_string(c.model.path); }, "^.+$"},
       {"model", "dtype", "string", "auto | f32 | bf16 | f16",
        "Type of matrix operands, activations and KV; auto: the checkpoint's; f32 widens the weights.", read_dtype,
        [](const Config& c) { return toml_string(c.model.dtype ? to_string(*c.model.dtype) : "auto"); }},
@@ -298,12 +302,22 @@ std::vector<Field> engine_fields() {
       integer(
           "engine", "block_size", 1, 1024, "Tokens of one block of the KV cache.",
           [](Config & c) -> auto& { return c.engine.block_size; }),
-      {"engine", "kv_memory", "size", "", "KV cache of a rank: a size, or a share of the node's memory (\"60%\").",
-       read_memory, print_memory},
+      {"engine", "kv_memory", "size or share", "above 0",
+       "KV cache of a rank: a size, or a share of the node's memory (\"60%\").", read_memory, print_memory},
       unbuilt(
           "engine", "prefix_cache", "Share the KV blocks of equal prompt prefixes.",
           [](Config & c) -> auto& { return c.engine.prefix_cache; }),
   };
+}
+
+// What it may hold is checked when all has been read: an override may have changed it.
+Field cluster_name() {
+  Field field = text(
+      "cluster", "name", "Names the run directory; several clusters live side by side under several names.",
+      [](Config & c) -> auto& { return c.cluster.name; });
+  field.range = "letters, digits, - _ .";
+  field.pattern = "^[A-Za-z0-9_-][A-Za-z0-9_.-]*$";
+  return field;
 }
 
 std::vector<Field> batch_and_cluster_fields() {
@@ -324,14 +338,12 @@ std::vector<Field> batch_and_cluster_fields() {
       integer(
           "batch", "max_tokens", 1, int32_max, "Generated tokens at most, where a request names none.",
           [](Config & c) -> auto& { return c.batch.max_tokens; }),
-      text(
-          "cluster", "name", "Names the run directory; several clusters live side by side under several names.",
-          [](Config & c) -> auto& { return c.cluster.name; }),
+      cluster_name(),
       text(
           "cluster", "run_dir", "Where endpoint, token, lock and logs lie; default: under the user's state directory.",
           [](Config & c) -> auto& { return c.cluster.run_dir; }),
       {"cluster", "listen", "string", "ADDRESS:PORT", "Address and port of the head; port 0: any.", read_listen,
-       [](const Config& c) { return toml_string(c.cluster.listen); }},
+       [](const Config& c) { return toml_string(c.cluster.listen); }, "^[0-9]{1,3}(\\.[0-9]{1,3}){3}:[0-9]{1,5}$"},
       text(
           "cluster", "advertise", "Address that workers are told, where it is not `listen`'s.",
           [](Config & c) -> auto& { return c.cluster.advertise; }),
@@ -340,6 +352,9 @@ std::vector<Field> batch_and_cluster_fields() {
 
 std::vector<Field> timeout_and_log_fields() {
   return {
+      duration(
+          "timeouts", "plugin", false, "Of checking one plugin's file, and of a first object of it.",
+          [](Config & c) -> auto& { return c.timeouts.plugin; }),
       duration(
           "timeouts", "launch", false, "From launch until every rank of a replica is placed.",
           [](Config & c) -> auto& { return c.timeouts.launch; }),
@@ -360,7 +375,7 @@ std::vector<Field> timeout_and_log_fields() {
       duration(
           "timeouts", "drain", true, "From a first interrupt until running requests are given up.",
           [](Config & c) -> auto& { return c.timeouts.drain; }),
-      {"timeouts", "rejoin", "duration", "", "How long workers outlive the head; 0s: not at all.", read_rejoin,
+      {"timeouts", "rejoin", "duration", "0s", "How long workers outlive the head; 0s: not at all.", read_rejoin,
        [](const Config& c) { return toml_string(format_duration(c.timeouts.rejoin)); }},
       choice(
           "log", "level", {"trace", "debug", "info", "warn", "error"}, {}, "What is logged, and what is more severe.",
@@ -388,10 +403,10 @@ const std::vector<Field>& fields() {
 
 const std::vector<PluginTable>& plugin_tables() {
   static const std::vector<PluginTable> all = {
-      {"executor", &Config::executor},
-      {"communicator", &Config::communicator},
-      {"device", &Config::device},
-      {"balancer", &Config::balancer},
+      {"executor", "executor", &Config::executor},
+      {"communicator", "communicator", &Config::communicator},
+      {"device", "device", &Config::device},
+      {"balancer", "load_balancer", &Config::balancer},
   };
   return all;
 }

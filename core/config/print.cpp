@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 #include <xxhash.h>
 
+#include <algorithm>
+
 #include "core/config/field.h"
 
 namespace weft {
@@ -118,13 +120,40 @@ std::string hash_config(const Config& config) {
 std::vector<ConfigField> config_fields() {
   using namespace config_detail;
   std::vector<ConfigField> made;
-  for (const Field& field : fields())
-    made.push_back({field.table, field.key, field.type, field.range, field.help});
-  for (const PluginTable& candidate : plugin_tables()) {
-    made.push_back({candidate.table, "plugin", "string", "", "The plugin's name."});
-    made.push_back({candidate.table, "path", "string", "", "The plugin's file, where it is not searched by name."});
-    made.push_back({candidate.table, "sha256", "string", "", "Pins the plugin's file to these contents."});
+  const Config defaults;
+  const auto add = [&](const Field& field) {
+    const bool required = field.table == "model" && field.key == "path";
+    made.push_back({field.table, field.key, field.type, field.range, field.help,
+                    required ? std::string() : field.print(defaults), required, field.pattern});
+  };
+  const auto add_table = [&](std::string_view table) {
+    for (const Field& field : fields())
+      if (field.table == table) add(field);
+  };
+  const auto is_known = [&](std::string_view table) {
+    return std::any_of(made.begin(), made.end(), [&](const ConfigField& field) { return field.table == table; });
+  };
+  for (const Field& field : fields()) {
+    const auto plugin = std::find_if(plugin_tables().begin(), plugin_tables().end(),
+                                     [&](const PluginTable& candidate) { return candidate.table == field.table; });
+    if (plugin == plugin_tables().end() && !is_known(field.table)) add_table(field.table);
   }
+  for (const PluginTable& candidate : plugin_tables()) {
+    made.push_back({candidate.table, "plugin", "string", "", "The plugin's name.",
+                    toml_string((defaults.*candidate.choice).plugin), false, "^[a-z][a-z0-9_]{0,63}$"});
+    made.push_back({candidate.table, "path", "string", "", "The plugin's file, where it is not searched by name.", "",
+                    false, "^.+$"});
+    made.push_back({candidate.table, "sha256", "string", "64 hexadecimal digits",
+                    "Pins the plugin's file to these contents.", "", false, "^[0-9a-f]{64}$"});
+    add_table(candidate.table);
+  }
+  return made;
+}
+
+std::vector<ConfigPluginTable> config_plugin_tables() {
+  std::vector<ConfigPluginTable> made;
+  for (const config_detail::PluginTable& table : config_detail::plugin_tables())
+    made.push_back({table.table, table.kind});
   return made;
 }
 

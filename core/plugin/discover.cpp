@@ -24,17 +24,18 @@ std::vector<std::string> candidates(const std::string& directory) {
 
 }  // namespace
 
-std::vector<DiscoveredPlugin> PluginHost::discover(std::chrono::milliseconds limit) const {
+std::vector<DiscoveredPlugin> PluginHost::discover(const DiscoverOptions& options) const {
   std::vector<DiscoveredPlugin> rows;
   std::set<std::string> seen;
   for (const SearchDirectory& directory : options_.search_path.directories) {
     for (const std::string& name : candidates(directory.path)) {
+      if (!options.only.empty() && name != options.only) continue;
       DiscoveredPlugin row;
       row.file = directory.path + "/" + name;
       row.origin = directory.origin;
       row.shadowed = !seen.insert(name).second;
-      const StageRun run{.file = row.file, .strict = options_.strict, .probe = true};
-      check_in_child(run, Deadline::in(limit), row);
+      const StageRun run{.file = row.file, .strict = options_.strict, .probe = true, .create = options.create};
+      check_in_child(run, Deadline::in(options.limit), row);
       rows.push_back(std::move(row));
     }
   }

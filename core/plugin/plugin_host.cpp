@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "core/plugin/crash_note.h"
 #include "core/plugin/file_policy.h"
 #include "core/plugin/kinds.h"
+#include "core/plugin/probe_child.h"
 #include "core/plugin/stages.h"
 #include "core/plugin/suggest.h"
 #include "core/telemetry/log.h"
@@ -120,6 +122,11 @@ tl::expected<const LoadedPlugin*, Refusal> PluginHost::load_file(const PluginReq
                      .strict = options_.strict,
                      .probe = request.probe,
                      .at = [&](Stage stage) { log::trace("plugin", "{}: stage '{}'", file, to_string(stage)); }};
+  if (options_.child_limit.count() > 0) {
+    DiscoveredPlugin row;
+    check_in_child(run, Deadline::in(options_.child_limit), row);
+    if (row.refusal) return tl::unexpected<Refusal>(*std::move(row.refusal));
+  }
   auto descriptor = run_stages(run, fresh->info);
   if (!descriptor) return tl::unexpected<Refusal>(std::move(descriptor).error());
   fresh->descriptor = *descriptor;
@@ -150,6 +157,24 @@ Result<const LoadedPlugin*> PluginHost::load(const PluginRequest& request) {
   return *loaded;
 }
 
+Status PluginHost::rehearse(const LoadedPlugin& plugin, const PluginOptions& options) const {
+  if (options_.child_limit.count() <= 0) return {};
+  const StageRun run{.file = plugin.info.file,
+                     .kind = plugin.info.kind,
+                     .name = plugin.info.name,
+                     .sha256 = plugin.info.sha256,
+                     .strict = options_.strict,
+                     .probe = false,  // load() has
+                     .create = true,
+                     .options = &options};
+  DiscoveredPlugin row;
+  check_in_child(run, Deadline::in(options_.child_limit), row);
+  if (!row.refusal) return {};
+  Error error = std::move(row.refusal->error);
+  const std::string name = "plugin " + plugin.id();
+  return fail(error.message.starts_with(name) ? std::move(error) : annotate(std::move(error), name));
+}
+
 namespace plugin_detail {
 
 Result<void*> create_object(const LoadedPlugin& plugin, std::string_view kind, const PluginOptions& options,
@@ -158,6 +183,7 @@ Result<void*> create_object(const LoadedPlugin& plugin, std::string_view kind, c
     return fail(ErrorCode::failed_precondition, fmt::format("plugin {} was asked for a {}", plugin.id(), kind));
   const std::string where = fmt::format("plugin {}: {}: stage 'create'", plugin.id(), plugin.info.file);
   Error error{ErrorCode::internal, "", false};
+  const CrashNote note(where);
   try {
     if (void* const object = plugin.descriptor->create(&options, &host, &error)) return object;
   } catch (...) {

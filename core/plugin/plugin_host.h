@@ -65,6 +65,8 @@ struct DiscoveredPlugin {
   std::string file;
   std::string origin;              // the SearchDirectory's
   bool shadowed = false;           // an earlier directory has a file of this name, which is the one that load() takes
+  bool created = false;            // it also made an object and gave it back
+  std::string create_untried;      // why it was not asked to: "not asked for", "option 'x' has no default"
   PluginInfo info;                 // what is known; complete when not refused, or refused by probe
   std::optional<Refusal> refusal;  // nullopt: it works here
 };
@@ -74,6 +76,9 @@ class PluginHost {
   struct Options {
     SearchPath search_path;
     bool strict = false;  // plugins.strict: group-writable files and directories are refused, not warned about
+    // Above zero: load() first takes a file through the stages in a child process, for so long at most, so that one
+    // that crashes, exits or hangs is refused like any other. Forks: load where other threads, if any, are idle.
+    std::chrono::milliseconds child_limit{0};
   };
 
   explicit PluginHost(Options options);
@@ -87,10 +92,20 @@ class PluginHost {
   // The same, with the stage as a value.
   tl::expected<const LoadedPlugin*, Refusal> try_load(const PluginRequest& request);
 
-  // Every libweft-*.so on the search path, in search order then by name, each taken through the stages up to
-  // probe in a child process of its own, so that one that crashes or hangs (longer than `limit`) only gives a
-  // row. Forks: call it where no other thread runs.
-  std::vector<DiscoveredPlugin> discover(std::chrono::milliseconds limit = std::chrono::seconds(10)) const;
+  // Makes an object in a child process and gives it back there, so that a create that crashes, exits or hangs is an
+  // error here; then create_plugin may do the same in this process. Nothing where Options::child_limit is zero. Forks.
+  Status rehearse(const LoadedPlugin& plugin, const PluginOptions& options) const;
+
+  struct DiscoverOptions {
+    std::chrono::milliseconds limit = std::chrono::seconds(10);  // of one file
+    bool create = false;  // also make an object of each, with the default options, and give it back
+    std::string only;     // a file's name, "libweft-executor-mp.so": others are left out; empty: all
+  };
+  // Every libweft-*.so on the search path, in search order then by name, each taken through the stages in a child
+  // process of its own, so that one that crashes, exits or hangs only gives a row. Forks: call it where no other
+  // thread runs.
+  std::vector<DiscoveredPlugin> discover(const DiscoverOptions& options) const;
+  std::vector<DiscoveredPlugin> discover() const { return discover(DiscoverOptions{}); }
 
  private:
   tl::expected<std::string, Refusal> find(const PluginRequest& request) const;

@@ -49,15 +49,22 @@ void isolate() {
     ::dup2(null, standard);
 }
 
-// One line as each stage begins, then one with the outcome. _exit: what belongs to the parent (buffers,
+// One line as each stage begins, one with the outcome up to probe and one with that of create, and one at the end. _exit: what belongs to the parent (buffers,
 // static objects) is not ours to flush or to destroy.
 [[noreturn]] void child_main(StageRun run, int pipe) {
   isolate();
   run.at = [pipe](Stage stage) { write_line(pipe, stage_line(stage)); };
   try {
     DiscoveredPlugin row;
-    if (auto checked = run_stages(run, row.info); !checked) row.refusal = checked.error();
-    write_line(pipe, row_line(row));
+    if (!run.create) row.create_untried = create_not_asked_for;
+    auto checked = run_stages(run, row.info);
+    if (!checked) row.refusal = checked.error();
+    write_line(pipe, row_line(row));  // what is known is known, however create ends
+    if (checked && run.create) {
+      if (auto created = run_create(**checked, run, row); !created) row.refusal = created.error();
+      write_line(pipe, row_line(row));
+    }
+    write_line(pipe, end_line());
   } catch (...) {  // out of memory; the parent sees an end without an outcome
   }
   ::_exit(0);
@@ -96,22 +103,26 @@ int reap(pid_t child) {
   return status;
 }
 
-std::string ending(int status, bool in_time, Deadline deadline) {
+std::string ending(int status, bool in_time, Deadline deadline, Duration limit) {
   if (!in_time)
-    return deadline.passed() ? "it did not come back from this stage within its time and was stopped"
+    return deadline.passed() ? fmt::format("it did not come back from this stage within its {:.3g} s and was stopped",
+                                           std::chrono::duration<double>(limit).count())
                              : "it wrote into the host's pipe and was stopped";
   if (WIFSIGNALED(status))
     return fmt::format("it crashed in this stage: signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
   return fmt::format("it ended the process in this stage, with exit code {}", WEXITSTATUS(status));
 }
 
+// A plugin that cannot make an object is there and may be right: that is an error, not a refusal.
 Refusal cut_short(const std::string& file, Stage stage, const std::string& how) {
-  return {stage, {ErrorCode::refused, fmt::format("{}: stage '{}': {}", file, to_string(stage), how)}};
+  const ErrorCode code = stage == Stage::create ? ErrorCode::internal : ErrorCode::refused;
+  return {stage, {code, fmt::format("{}: stage '{}': {}", file, to_string(stage), how)}};
 }
 
 }  // namespace
 
 void check_in_child(const StageRun& run, Deadline deadline, DiscoveredPlugin& row) {
+  const Duration limit = deadline.left();
   row.info.file = run.file;
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
@@ -136,7 +147,7 @@ void check_in_child(const StageRun& run, Deadline deadline, DiscoveredPlugin& ro
   const int watch = static_cast<int>(::syscall(SYS_pidfd_open, child, 0));
   std::string answer;
   const bool in_time = read_answer(ends[0], watch, deadline, answer);
-  const std::string how = ending(reap(child), in_time, deadline);
+  const std::string how = ending(reap(child), in_time, deadline, limit);
   if (watch >= 0) ::close(watch);
   ::close(ends[0]);
   if (const std::optional<Stage> stage = read_row(answer, row)) row.refusal = cut_short(run.file, *stage, how);

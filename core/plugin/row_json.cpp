@@ -55,6 +55,8 @@ PluginInfo read_info(const json& in) {
 
 std::string stage_line(Stage stage) { return dump({{"stage", static_cast<int>(stage)}}); }
 
+std::string end_line() { return dump({{"end", true}}); }
+
 std::string row_line(const DiscoveredPlugin& row) {
   const PluginInfo& info = row.info;
   json out{{"kind", info.kind},
@@ -66,6 +68,8 @@ std::string row_line(const DiscoveredPlugin& row) {
            {"fingerprint", info.fingerprint},
            {"capabilities", info.capabilities},
            {"warnings", info.warnings},
+           {"created", row.created},
+           {"create_untried", row.create_untried},
            {"options", json::array()}};
   for (const OptionDeclaration& option : info.options)
     out["options"].push_back(option_json(option));
@@ -88,14 +92,16 @@ std::optional<Stage> read_row(std::string_view lines, DiscoveredPlugin& row) {
         last = read_stage(line.at("stage"));
         continue;
       }
+      if (line.contains("end")) return std::nullopt;
       row.info = read_info(line);
+      row.created = line.at("created").get<bool>();
+      row.create_untried = line.at("create_untried").get<std::string>();
       if (line.contains("refusal")) {
         const json& refusal = line.at("refusal");
         row.refusal =
             Refusal{read_stage(refusal.at("stage")),
                     {static_cast<ErrorCode>(refusal.at("code").get<int>()), refusal.at("message").get<std::string>()}};
       }
-      return std::nullopt;
     }
   } catch (const std::exception&) {  // not our lines: the library wrote into the pipe
   }

@@ -11,9 +11,10 @@ namespace weft {
 
 std::string stage_line(Stage stage);
 std::string row_line(const DiscoveredPlugin& row);
+std::string end_line();
 
-// Fills the row's info and refusal from all lines. Where no outcome came, or none that can be read, returns
-// the last stage that began.
+// Fills the row from all lines; a later outcome counts more. Where the end did not come, or something that cannot be
+// read did, returns the last stage that began.
 std::optional<Stage> read_row(std::string_view lines, DiscoveredPlugin& row);
 
 }  // namespace weft

@@ -11,8 +11,10 @@
 #include <utility>
 #include <vector>
 
+#include "core/plugin/crash_note.h"
 #include "core/plugin/elf.h"
 #include "core/plugin/file_policy.h"
+#include "core/plugin/host_services.h"
 
 namespace weft {
 namespace {
@@ -82,6 +84,7 @@ Result<const weft_plugin_descriptor*> call(weft_plugin_function function) {
 
 tl::expected<void, Refusal> run_probe(const weft_plugin_descriptor& descriptor, const std::string& file) {
   std::array<char, 1024> reason{};
+  const CrashNote note(fmt::format("{}: stage 'probe'", file));
   try {
     if (descriptor.probe(reason.data(), reason.size()) == 0) return {};
   } catch (...) {
@@ -90,6 +93,31 @@ tl::expected<void, Refusal> run_probe(const weft_plugin_descriptor& descriptor, 
   reason.back() = '\0';
   const std::string text = reason.front() == '\0' ? "no reason given" : reason.data();
   return refuse(Stage::probe, file, {ErrorCode::refused, fmt::format("it cannot work here: {}", text)});
+}
+
+tl::expected<void, Refusal> run_create(const weft_plugin_descriptor& descriptor, const StageRun& run,
+                                       DiscoveredPlugin& row) {
+  PluginOptions defaults;
+  if (run.options == nullptr) {
+    for (const OptionDeclaration& option : row.info.options)
+      if (!option.default_value) {
+        row.create_untried = fmt::format("option '{}' has no default", option.key);
+        return {};
+      }
+    defaults = check_options(row.info.options, {}, "", "").options;
+  }
+  run.at(Stage::create);
+  row.create_untried.clear();
+  LoadedPlugin plugin;
+  plugin.info = row.info;
+  plugin.descriptor = &descriptor;
+  PluginHostServices services({.plugin = plugin.id()});
+  auto object = plugin_detail::create_object(plugin, plugin.info.kind, run.options == nullptr ? defaults : *run.options,
+                                             services);
+  if (!object) return tl::unexpected<Refusal>(Refusal{Stage::create, std::move(object).error()});
+  plugin_detail::destroy_object(plugin, *object);
+  row.created = true;
+  return {};
 }
 
 tl::expected<const weft_plugin_descriptor*, Refusal> run_stages(const StageRun& run, PluginInfo& info) {

@@ -1,4 +1,4 @@
-// One file through the stages up to probe. What load() and the children of discover() share.
+// One file through the stages. What load() and the children of discover() and rehearse() share.
 #pragma once
 
 #include <string>
@@ -16,11 +16,21 @@ struct StageRun {
   bool strict = false;
   bool probe = true;
   StageObserver at;  // called as each stage begins; never empty
+  // For check_in_child: the last stage too. With which values; null: with the defaults.
+  bool create = false;
+  const PluginOptions* options = nullptr;
 };
+
+inline constexpr const char* create_not_asked_for = "not asked for";
 
 // Fills `info` as far as it gets. The library stays loaded whatever comes out. The Refusal's message names
 // file and stage.
 tl::expected<const weft_plugin_descriptor*, Refusal> run_stages(const StageRun& run, PluginInfo& info);
+
+// The last stage, for children: makes an object and gives it back at once. Sets created, or create_untried where the
+// defaults were asked for and an option has none. `row.info` is of this descriptor.
+tl::expected<void, Refusal> run_create(const weft_plugin_descriptor& descriptor, const StageRun& run,
+                                       DiscoveredPlugin& row);
 
 // The descriptor's probe, with whatever it throws caught.
 tl::expected<void, Refusal> run_probe(const weft_plugin_descriptor& descriptor, const std::string& file);

@@ -15,11 +15,12 @@ using ::testing::HasSubstr;
 using weft::testing::TempDirectory;
 
 std::vector<DiscoveredPlugin> discover(const std::vector<std::string>& directories,
-                                       std::chrono::milliseconds limit = std::chrono::seconds(60)) {
+                                       std::chrono::milliseconds limit = std::chrono::seconds(60),
+                                       bool create = false) {
   SearchPath path;
   for (const std::string& directory : directories)
     path.directories.push_back({.path = directory, .origin = "the test"});
-  return PluginHost({.search_path = path}).discover(limit);
+  return PluginHost({.search_path = path}).discover({.limit = limit, .create = create});
 }
 
 TEST(PluginDiscover, DescribesAGoodPluginWithoutLoadingItHere) {
@@ -92,8 +93,40 @@ TEST(PluginDiscover, StopsAPluginThatHangsAtItsDeadline) {
   const auto rows = discover({directory.path().string()}, std::chrono::milliseconds(1500));
   ASSERT_EQ(rows.size(), 1u);
   ASSERT_TRUE(rows[0].refusal);
-  EXPECT_THAT(rows[0].refusal->error.message, HasSubstr("did not come back from this stage within its time"));
+  EXPECT_THAT(rows[0].refusal->error.message, HasSubstr("did not come back from this stage within its 1.5 s"));
   EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "a child is left";
+}
+
+TEST(PluginDiscover, MakesAnObjectWhereItIsAskedTo) {
+  const TempDirectory directory;
+  for (const char* name : {"create_aborts", "create_exits", "create_fails", "good", "needs_option"})
+    directory.fixture(name);
+  const auto rows = discover({directory.path().string()}, std::chrono::seconds(60), true);
+  ASSERT_EQ(rows.size(), 5u);
+  const char* const found[] = {"", "it ended the process in this stage, with exit code 0", "no memory for it"};
+  for (const std::size_t i : {0u, 1u, 2u}) {
+    ASSERT_TRUE(rows[i].refusal) << rows[i].file;
+    EXPECT_EQ(rows[i].refusal->stage, Stage::create);
+    EXPECT_NE(rows[i].refusal->error.code, ErrorCode::refused) << "it passed every check of its file";
+    EXPECT_THAT(rows[i].refusal->error.message, HasSubstr(found[i]));
+    EXPECT_EQ(rows[i].info.version, "1.2.3") << "what was known before is kept";
+    EXPECT_FALSE(rows[i].created);
+  }
+  EXPECT_FALSE(rows[3].refusal) << rows[3].refusal->error.message;
+  EXPECT_TRUE(rows[3].created);
+  EXPECT_FALSE(rows[4].refusal);
+  EXPECT_EQ(rows[4].create_untried, "option 'limit' has no default");
+  EXPECT_EQ(discover({directory.path().string()}).at(3).create_untried, "not asked for");
+}
+
+TEST(PluginDiscover, LooksAtOneFileAloneWhereItIsNamed) {
+  const TempDirectory directory;
+  directory.fixture("good");
+  directory.fixture("probe_no");
+  PluginHost host({.search_path = {.directories = {{.path = directory.path().string(), .origin = "the test"}}}});
+  const auto rows = host.discover({.only = "libweft-load_balancer-probe_no.so"});
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_THAT(rows[0].file, HasSubstr("probe_no"));
 }
 
 TEST(PluginDiscover, MarksTheFilesThatAnEarlierDirectoryHides) {

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include "core/plugin/host_services.h"
 #include "core/plugin/kinds.h"
@@ -53,6 +54,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"wrong_interface", Stage::interface, "version 99 of the load_balancer interface"},
                       Case{"null_kind", Stage::interface, "unknown kind ''"},
                       Case{"wrong_fingerprint", Stage::fingerprint, "'debug=1' where weft has"},
+                      Case{"debug_stl", Stage::fingerprint, "'debug=1' where weft has 'debug=0'"},
+                      Case{"old_strings", Stage::fingerprint, "'stl=libstdc++/cxx11=0' where weft has"},
                       Case{"second_runtime", Stage::runtime, "second C++ runtime"},
                       Case{"wrong_name", Stage::name, "expected 'libweft-load_balancer-another.so'"},
                       Case{"no_summary", Stage::name, "no version or no summary"},
@@ -184,6 +187,60 @@ TEST_F(PluginCreate, DemandsAReasonWhereThereIsNoObject) {
   const auto made = create("create_nothing");
   ASSERT_FALSE(made);
   EXPECT_THAT(made.error().message, HasSubstr("gave no reason"));
+}
+
+// What crashes, exits or hangs does so in a child.
+class PluginHostWithChildren : public ::testing::Test {
+ protected:
+  PluginHost host_{{.search_path = fixtures(), .child_limit = std::chrono::minutes(1)}};
+};
+
+TEST_F(PluginHostWithChildren, RefusesAPluginThatTakesItsProcessAlong) {
+  const auto refused = host_.try_load(balancer("probe_exits"));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().stage, Stage::probe);
+  EXPECT_EQ(refused.error().error.code, ErrorCode::refused);
+  EXPECT_THAT(refused.error().error.message,
+              AllOf(HasSubstr("plugin load_balancer/probe_exits"), HasSubstr("with exit code 7")));
+  EXPECT_TRUE(host_.load(balancer("good")));
+}
+
+TEST_F(PluginHostWithChildren, RefusesAPluginThatHangsAtItsDeadline) {
+  PluginHost host({.search_path = fixtures(), .child_limit = std::chrono::seconds(2)});
+  EXPECT_THAT(host.try_load(balancer("probe_hangs")).error().error.message, HasSubstr("within its 2 s"));
+}
+
+TEST_F(PluginHostWithChildren, RehearsesCreateAndTellsHowItEnded) {
+  for (const auto& [name, found] : {std::pair{"create_exits", "it ended the process in this stage, with exit code 0"},
+                                    {"create_throws", "thrown by create"},
+                                    {"create_crashes", "in this stage"}}) {
+    const auto plugin = host_.load(balancer(name));
+    ASSERT_TRUE(plugin) << plugin.error().message;
+    const Status rehearsed = host_.rehearse(**plugin, {{{"limit", std::int64_t{3}}}});
+    ASSERT_FALSE(rehearsed) << name;
+    EXPECT_NE(rehearsed.error().code, ErrorCode::refused);
+    EXPECT_THAT(rehearsed.error().message, AllOf(HasSubstr(std::string("plugin load_balancer/") + name),
+                                                 HasSubstr("stage 'create'"), HasSubstr(found)));
+  }
+  const auto good = host_.load(balancer("good"));
+  ASSERT_TRUE(good);
+  EXPECT_TRUE(host_.rehearse(**good, {{{"limit", std::int64_t{3}}}}));
+}
+
+TEST(PluginHostDeathTest, ACrashOfAPluginInThisProcessNamesThePlugin) {
+  PluginHost host({.search_path = fixtures()});
+  EXPECT_DEATH((void)host.load(balancer("probe_aborts")),
+               "weft: .*libweft-load_balancer-probe_aborts.so: stage 'probe': the process crashed in it: SIGABRT");
+}
+
+TEST(PluginHost, LeavesTheDispositionsOfSignalsAsTheyWere) {
+  struct sigaction before {};
+  struct sigaction after {};
+  ASSERT_EQ(::sigaction(SIGABRT, nullptr, &before), 0);
+  PluginHost host({.search_path = fixtures()});
+  ASSERT_TRUE(host.load(balancer("good")));
+  ASSERT_EQ(::sigaction(SIGABRT, nullptr, &after), 0);
+  EXPECT_EQ(before.sa_handler, after.sa_handler);
 }
 
 TEST_F(PluginCreate, RefusesAPluginOfAnotherKind) {

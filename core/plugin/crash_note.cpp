@@ -1,0 +1,73 @@
+#include "core/plugin/crash_note.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace weft {
+namespace {
+
+// What the handler reads: written while no signal of ours is handled, never freed.
+std::array<char, 1024> text{};
+std::size_t text_size = 0;
+std::array<struct sigaction, CrashNote::signals.size()> before{};
+
+std::mutex& one_at_a_time() {
+  static auto* const mutex = new std::mutex();  // outlives static destructors
+  return *mutex;
+}
+
+// Only what is safe in a signal handler: write, sigaction, raise.
+void write_all(const char* from, std::size_t size) {
+  while (size > 0) {
+    const ssize_t done = ::write(STDERR_FILENO, from, size);
+    if (done <= 0) return;
+    from += done;
+    size -= static_cast<std::size_t>(done);
+  }
+}
+
+const char* name_of(int signal) {
+  switch (signal) {
+    case SIGSEGV: return "SIGSEGV (invalid memory)\n";
+    case SIGBUS: return "SIGBUS (invalid memory)\n";
+    case SIGILL: return "SIGILL (an instruction that this processor lacks)\n";
+    case SIGFPE: return "SIGFPE (arithmetic)\n";
+    default: return "SIGABRT (abort)\n";
+  }
+}
+
+void handle(int signal) {
+  write_all(text.data(), text_size);
+  const char* const name = name_of(signal);
+  write_all(name, std::strlen(name));
+  for (std::size_t i = 0; i < before.size(); ++i)
+    if (CrashNote::signals[i] == signal) ::sigaction(signal, &before[i], nullptr);
+  // Blocked while it is handled: it takes effect, with the former disposition, as soon as this returns. A fault that
+  // comes of an instruction comes again by itself, but abort() and kill() do not.
+  ::raise(signal);
+}
+
+}  // namespace
+
+CrashNote::CrashNote(const std::string& where) : alone_(one_at_a_time()) {
+  const std::string line = "weft: " + where + ": the process crashed in it: ";
+  text_size = std::min(line.size(), text.size());
+  std::copy_n(line.begin(), text_size, text.begin());
+  struct sigaction ours {};
+  ours.sa_handler = &handle;
+  ours.sa_flags = SA_ONSTACK;  // where the host has an alternative stack, a stack that overflowed is told too
+  for (std::size_t i = 0; i < signals.size(); ++i)
+    ::sigaction(signals[i], &ours, &before[i]);
+}
+
+CrashNote::~CrashNote() {
+  for (std::size_t i = 0; i < signals.size(); ++i) {
+    struct sigaction now {};
+    if (::sigaction(signals[i], nullptr, &now) == 0 && now.sa_handler == &handle)
+      ::sigaction(signals[i], &before[i], nullptr);
+  }
+}
+
+}  // namespace weft

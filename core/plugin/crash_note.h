@@ -1,0 +1,29 @@
+// A word at the end: where a plugin's code crashes in this process, standard error says whose it was before the process
+// ends as it would have.
+#pragma once
+
+#include <signal.h>
+
+#include <array>
+#include <mutex>
+#include <string>
+
+namespace weft {
+
+// While one lives, SIGSEGV, SIGBUS, SIGILL, SIGFPE and SIGABRT first write "weft: WHERE: the process crashed in it: SIGNAL" to standard
+// error; then what was to happen happens: a core file, a sanitizer's report, an end by that signal. It changes no
+// outcome. One at a time in a process: a second one waits. A handler that the plugin has put in its place stays.
+class CrashNote {
+ public:
+  explicit CrashNote(const std::string& where);
+  ~CrashNote();
+  CrashNote(const CrashNote&) = delete;
+  CrashNote& operator=(const CrashNote&) = delete;
+
+  static constexpr std::array<int, 5> signals{SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+
+ private:
+  std::lock_guard<std::mutex> alone_;
+};
+
+}  // namespace weft
