@@ -24,6 +24,7 @@ std::string rank_name(const RankPlan& plan) {
 
 Supervisor::Supervisor(ClusterOptions options, ClusterEvents& events)
     : options_(std::move(options)),
+      log_tails_(static_cast<ExecutorLogTail*>(options_.executor->query(ExecutorLogTail::interface_id))),
       events_(events),
       config_toml_(print_config(*options_.config)),
       config_hash_(hash_config(*options_.config)),

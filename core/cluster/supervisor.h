@@ -20,6 +20,7 @@
 #include "core/store/local_store.h"
 #include "core/store/store_service.h"
 #include "core/wire/link.h"
+#include "weft/executor_log_tail.h"
 
 namespace weft::cluster_detail {
 
@@ -87,6 +88,8 @@ class Supervisor final : public Cluster, private wire::ListenerHandler, private 
   // Something is wrong with a rank. A better explanation may still be on its way (a peer's exit): it is awaited a moment.
   void suspect(Replica& replica, const RankState& rank, Evidence::Kind kind, Error error);
   void go_down(Replica& replica);
+  // The last lines of a rank's log, from the executor where it keeps them, else from the file; empty: there are none.
+  std::string log_of(const Replica& replica, std::int32_t rank) const;
 
   // settle.cpp
   void begin_settlement(std::promise<Result<Settlement>> promise, Deadline deadline);
@@ -98,6 +101,7 @@ class Supervisor final : public Cluster, private wire::ListenerHandler, private 
   void settlement_deadline_passed();
 
   const ClusterOptions options_;
+  ExecutorLogTail* const log_tails_;  // the executor's; null: it keeps none
   ClusterEvents& events_;
   const std::string config_toml_;
   const std::string config_hash_;

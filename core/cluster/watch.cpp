@@ -14,6 +14,8 @@ namespace weft::cluster_detail {
 namespace {
 
 constexpr int log_lines = 20;  // of a lost rank's log, in the error
+// For an executor to fetch them. The cluster's thread waits so long and no longer: far below any lease.
+constexpr Duration log_patience = std::chrono::seconds(1);
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
@@ -165,6 +167,16 @@ void Supervisor::suspect(Replica& replica, const RankState& rank, Evidence::Kind
   replica.decide_at = std::min(replica.decide_at, Clock::now() + (explained ? Duration::zero() : window(kind)));
 }
 
+std::string Supervisor::log_of(const Replica& replica, std::int32_t rank) const {
+  if (log_tails_ != nullptr) {
+    if (auto tail = log_tails_->log_tail(replica.gang(), rank, log_lines, Deadline::in(log_patience)))
+      return *tail;
+    else
+      log::debug("cluster", "rank {}: the executor has no log of it: {}", rank, tail.error().message);
+  }
+  return tail_of_file(options_.run_directory->log_path(rank, replica.incarnation), log_lines);
+}
+
 void Supervisor::go_down(Replica& replica) {
   replica.decide_at = Time::max();
   const Evidence& root = root_of(replica);
@@ -172,9 +184,9 @@ void Supervisor::go_down(Replica& replica) {
   for (const RankState& rank : replica.ranks)
     if (rank.plan->rank == root.rank && rank.exit && root.kind >= Evidence::Kind::failure)
       replica.error.message += fmt::format(" ({} {})", name_with_pid(rank), exit_text(*rank.exit));
-  const std::string log_path = options_.run_directory->log_path(root.rank, replica.incarnation);
-  if (const std::string tail = tail_of_file(log_path, log_lines); !tail.empty())
-    replica.error.message += fmt::format("\nlast lines of {}:\n{}", log_path, tail);
+  if (const std::string tail = log_of(replica, root.rank); !tail.empty())
+    replica.error.message +=
+        fmt::format("\nlast lines of {}:\n{}", options_.run_directory->log_path(root.rank, replica.incarnation), tail);
   if (!apply(replica, ReplicaEvent::rank_lost, root.error.message)) return;
   publish(false);
   events_.on_down(replica.plan->dp, replica.incarnation, replica.error);

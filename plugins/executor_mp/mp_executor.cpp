@@ -61,7 +61,9 @@ MpExecutor::~MpExecutor() {
   ::close(wake_);
 }
 
-void* MpExecutor::query(std::string_view) { return nullptr; }
+void* MpExecutor::query(std::string_view interface_id) {
+  return interface_id == ExecutorLogTail::interface_id ? static_cast<ExecutorLogTail*>(&log_tails_) : nullptr;
+}
 
 Result<Inventory> MpExecutor::inventory(Deadline) { return machine_inventory(options_); }
 
@@ -80,6 +82,7 @@ Status MpExecutor::launch(const GangSpec& spec, GangSink& sink) {
     if (closing_) return fail(ErrorCode::failed_precondition, "the executor is closed");
     if (!names_.emplace(spec.gang.id, spec.gang.incarnation).second)
       return fail(ErrorCode::already_exists, "gang " + spec.gang.id + " lives; stop it and wait for its exits first");
+    log_tails_.launched(spec);
     commands_.push_back({.kind = Command::Kind::launch, .spec = spec, .sink = &sink, .grace = {}});
   }
   wake();
@@ -182,6 +185,7 @@ void MpExecutor::do_launch(Command command) {
 }
 
 void MpExecutor::refuse_gang(const Command& command, const std::string& why) {
+  log_tails_.ended(command.spec.gang);
   {
     const std::lock_guard lock(mutex_);
     names_.erase(command.spec.gang.id);
@@ -252,7 +256,10 @@ void MpExecutor::reap_ended() {
     // The name is free again before the last exit is told, so that a sink may launch the next incarnation at once.
     const std::lock_guard lock(mutex_);
     for (const auto& gang : gangs_)
-      if (gang->ranks.empty()) names_.erase(gang->id.id);
+      if (gang->ranks.empty()) {
+        log_tails_.ended(gang->id);
+        names_.erase(gang->id.id);
+      }
   }
   gangs_.erase(std::remove_if(gangs_.begin(), gangs_.end(), [](const auto& gang) { return gang->ranks.empty(); }),
                gangs_.end());

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "log_tails.h"
 #include "process.h"
 #include "weft/executor.h"
 #include "weft/host.h"
@@ -68,7 +69,8 @@ class MpExecutor final : public Executor {
 
   const MpOptions options_;
   HostServices& host_;
-  int wake_ = -1;  // eventfd
+  int wake_ = -1;       // eventfd
+  LogTails log_tails_;  // any thread
 
   std::mutex mutex_;  // guards commands_, names_, closing_, closed_
   std::deque<Command> commands_;

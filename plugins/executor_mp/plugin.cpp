@@ -3,6 +3,8 @@
 
 namespace {
 
+constexpr const char* capabilities[] = {weft::ExecutorLogTail::capability};
+
 constexpr weft::OptionSpec options[] = {
     {"cpus", weft::OptionSpec::Type::string, "\"\"", nullptr,
      "Logical CPUs that ranks may use, as in \"0-3,8\"; empty: those that weft itself may use."},
@@ -25,5 +27,6 @@ weft::Result<std::unique_ptr<weft::Executor>> create(const weft::PluginOptions& 
 WEFT_PLUGIN(weft::Executor, {.name = "mp",
                              .version = "0.1.0",
                              .summary = "Starts each rank as a process of this machine.",
+                             .capabilities = capabilities,
                              .options = options,
                              .create = create})

@@ -19,5 +19,6 @@ std::span<const Case> sink_cases();       // EX-75 ...: how the sink is called
 std::span<const Case> close_cases();      // EX-80 ...: the executor's end
 std::span<const Case> head_cases();       // EX-88 ...: the end of the executor's process
 std::span<const Case> endurance_cases();  // EX-95 ...: many gangs, many threads
+std::span<const Case> log_tail_cases();   // EX-98 ...: weft/executor_log_tail.h
 
 }  // namespace weft::conformance::ex

@@ -7,6 +7,7 @@
 #include "tests/conformance/executor/bench.h"
 #include "tests/conformance/executor/gate.h"
 #include "tests/conformance/executor/groups.h"
+#include "weft/executor_log_tail.h"
 
 namespace weft::conformance::ex {
 namespace {
@@ -129,7 +130,9 @@ void undeclared_capabilities_are_absent(Context& context) {
   Peer& peer = *bench.start(bench.gang({"g", 1}, 1))[0];
   for (const char* const word : {"log_tails", "node_drain", "outlives_head", "several_nodes"}) {
     if (context.declares(word)) continue;
-    for (const std::string& id : {std::string(word), fmt::format("weft.executor/{}", word)})
+    std::vector<std::string> ids{word, fmt::format("weft.executor/{}", word)};
+    if (word == std::string_view(ExecutorLogTail::capability)) ids.emplace_back(ExecutorLogTail::interface_id);
+    for (const std::string& id : ids)
       context.expect(bench->query(id) == nullptr,
                      fmt::format("'{}' is not declared, and query(\"{}\") has an interface", word, id));
   }

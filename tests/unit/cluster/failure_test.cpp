@@ -29,6 +29,44 @@ TEST_F(Failure, AnExitBeforeTheJoinNamesRankPidAndCodeWithTheLog) {
   EXPECT_FALSE(has(error, "line 10\n")) << error.message;
 }
 
+// An executor whose logs lie where the head cannot read them.
+class KeptLogs final : public ExecutorLogTail {
+ public:
+  Result<std::string> log_tail(const GangId& gang, std::int32_t rank, std::int32_t lines, Deadline deadline) override {
+    EXPECT_FALSE(deadline.passed());
+    if (fails) return fail(ErrorCode::unavailable, "the log service is away");
+    return "kept of " + gang.id + "." + std::to_string(gang.incarnation) + " rank " + std::to_string(rank) + ", " +
+           std::to_string(lines) + " lines";
+  }
+  bool fails = false;
+};
+
+TEST_F(Failure, ALostRanksLogIsTheOneThatItsExecutorKeeps) {
+  KeptLogs logs;
+  executor_.log_tails = &logs;
+  ASSERT_TRUE(start(1, 2));
+  executor_.wait_launched(1);
+  std::ofstream(log_of(1)) << "of the file\n";
+  executor_.exit(1, exit_code(3));
+  const Status ready = cluster_->wait_ready(test::soon());
+  ASSERT_FALSE(ready);
+  EXPECT_TRUE(has(ready.error(), "kept of replica-0.1 rank 1, 20 lines")) << ready.error().message;
+  EXPECT_FALSE(has(ready.error(), "of the file")) << ready.error().message;
+}
+
+TEST_F(Failure, WhereTheExecutorHasNoLogTheFileIsRead) {
+  KeptLogs logs;
+  logs.fails = true;
+  executor_.log_tails = &logs;
+  ASSERT_TRUE(start(1, 2));
+  executor_.wait_launched(1);
+  std::ofstream(log_of(1)) << "of the file\n";
+  executor_.exit(1, exit_code(3));
+  const Status ready = cluster_->wait_ready(test::soon());
+  ASSERT_FALSE(ready);
+  EXPECT_TRUE(has(ready.error(), "of the file")) << ready.error().message;
+}
+
 TEST_F(Failure, ASignalDuringTheLoadIsNamed) {
   ASSERT_TRUE(start(1, 2));
   say_hello();

@@ -18,6 +18,7 @@
 #include "core/cluster/cluster.h"
 #include "core/wire/link.h"
 #include "tests/support/temporary_directory.h"
+#include "weft/executor_log_tail.h"
 
 namespace weft::test {
 
@@ -34,12 +35,15 @@ class MockExecutor final : public Executor {
   Status launch(const GangSpec& spec, GangSink& sink) override;
   Status stop(const GangId& gang, Duration grace) override;
   Status close() override;
-  void* query(std::string_view) override { return nullptr; }
+  void* query(std::string_view interface_id) override {
+    return interface_id == ExecutorLogTail::interface_id ? log_tails : nullptr;
+  }
 
   // Before the cluster starts.
   std::optional<Error> refuse;  // launch() fails
-  bool place = true;            // false: gangs wait for place_all()
-  bool obey = true;             // false: a stopped rank ends only when the test says so
+  ExecutorLogTail* log_tails = nullptr;
+  bool place = true;  // false: gangs wait for place_all()
+  bool obey = true;   // false: a stopped rank ends only when the test says so
 
   void place_all();
   void exit(std::int32_t rank, const Exit& exit);  // nothing if it has ended

@@ -16,7 +16,8 @@ MutantExecutor::~MutantExecutor() {
 }
 
 void* MutantExecutor::query(std::string_view interface_id) {
-  return breaks("undeclared_interface") && interface_id == "log_tails" ? this : nullptr;
+  if (breaks("undeclared_interface") && interface_id == "node_drain") return this;
+  return interface_id == ExecutorLogTail::interface_id ? static_cast<ExecutorLogTail*>(&log_tail_) : nullptr;
 }
 
 Result<Inventory> MutantExecutor::inventory(Deadline deadline) {
@@ -49,6 +50,7 @@ Status MutantExecutor::admit(const GangSpec& spec, GangSink& sink) {
     return fail(ErrorCode::already_exists, "gang " + spec.gang.id + " lives");
   }
   auto gang = std::make_unique<Gang>(spec, this_node(), listener_for(spec.gang, sink));
+  log_tail_.launched(spec);
   living_[spec.gang.id] = {.incarnation = spec.gang.incarnation, .gang = std::move(gang)};
   return {};
 }

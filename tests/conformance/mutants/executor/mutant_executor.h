@@ -10,6 +10,7 @@
 
 #include "tests/conformance/mutants/executor/events.h"
 #include "tests/conformance/mutants/executor/gang.h"
+#include "tests/conformance/mutants/executor/log_tail.h"
 #include "weft/executor.h"
 
 namespace weft::mutant {
@@ -40,6 +41,7 @@ class MutantExecutor final : public Executor {
   void tell(std::function<void()> call);
   void wait_for_the_end();
 
+  LogTail log_tail_;  // any thread
   std::mutex mutex_;  // guards living_, ending_, closing_, closed_
   std::condition_variable changed_;
   std::map<std::string, Living> living_;
