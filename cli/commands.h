@@ -9,6 +9,7 @@ namespace weft::cli {
 void add_run(CLI::App& app, int& exit_code);
 void add_plan(CLI::App& app, int& exit_code);
 void add_check(CLI::App& app, int& exit_code);
+void add_config(CLI::App& app, int& exit_code);
 void add_plugins(CLI::App& app, int& exit_code);
 void add_plugins_new(CLI::App& plugins, int& exit_code);  // below `weft plugins`
 void add_tokenize(CLI::App& app, int& exit_code);

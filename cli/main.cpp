@@ -26,6 +26,7 @@ int main(int argc, char** argv) {
   weft::cli::add_run(app, exit_code);
   weft::cli::add_plan(app, exit_code);
   weft::cli::add_check(app, exit_code);
+  weft::cli::add_config(app, exit_code);
   weft::cli::add_plugins(app, exit_code);
   weft::cli::add_tokenize(app, exit_code);
   weft::cli::add_detokenize(app, exit_code);

@@ -18,6 +18,7 @@ write_basic_package_version_file("${CMAKE_BINARY_DIR}/cmake/weft-config-version.
 install(FILES "${CMAKE_BINARY_DIR}/cmake/weft-config.cmake" "${CMAKE_BINARY_DIR}/cmake/weft-config-version.cmake"
   cmake/WeftAddPlugin.cmake DESTINATION lib/cmake/weft)
 
+install(FILES docs/weft.schema.json DESTINATION share/weft)
 install(DIRECTORY models/weft-tiny DESTINATION share/weft/models)
 # Plugins that are built from what is installed, and their tutorials.
 install(DIRECTORY examples/custom_executor examples/custom_balancer DESTINATION share/weft/examples

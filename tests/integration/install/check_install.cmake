@@ -17,7 +17,7 @@ file(RENAME "${WORK_DIR}/first" "${WORK_DIR}/prefix")
 set(prefix "${WORK_DIR}/prefix")
 
 foreach(file include/weft/status.h include/weft/plugin.h lib/cmake/weft/weft-config.cmake
-    share/weft/models/weft-tiny/model.safetensors share/doc/weft/README.md share/doc/weft/LICENSE)
+    share/weft/models/weft-tiny/model.safetensors share/weft/weft.schema.json share/doc/weft/README.md share/doc/weft/LICENSE)
   if(NOT EXISTS "${prefix}/${file}")
     message(FATAL_ERROR "not installed: ${file}")
   endif()
