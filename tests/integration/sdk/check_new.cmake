@@ -66,7 +66,7 @@ foreach(compiler ${WEFT_COMPILERS})
   foreach(kind ${kinds})
     set(plugin "${build}/my_${kind}/libweft-${kind}-my_${kind}.so")
     run("${weft}" plugins inspect ${kind}/my_${kind} --plugin-dir "${build}/my_${kind}")
-    if(NOT run_output MATCHES "usable here")
+    if(NOT run_output MATCHES "state +usable")
       message(FATAL_ERROR "${compiler}: the host refuses the ${kind}:\n${run_output}")
     endif()
     run("${WORK_DIR}/prefix/bin/weft-conformance" --plugin "${plugin}" --profile "${WORK_DIR}/my_${kind}/conformance.toml"
