@@ -1,10 +1,10 @@
 #include "plugins/common/host_group.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 #include <new>
 #include <utility>
 
@@ -16,8 +16,10 @@ namespace weft::plugins {
 void AlignedDelete::operator()(std::byte* memory) const noexcept { ::operator delete (memory, std::align_val_t{64}); }
 
 AlignedMemory allocate_aligned(Bytes bytes) noexcept {
-  // Rounded up to the boundary a size near the greatest would be a small one again.
-  if (bytes > std::numeric_limits<std::ptrdiff_t>::max()) return nullptr;
+  // Zeroing touches all of it: more than the machine has would end the process instead of failing here. And rounded up to
+  // the boundary a size near the greatest would be a small one again.
+  const long pages = ::sysconf(_SC_PHYS_PAGES), page = ::sysconf(_SC_PAGESIZE);
+  if (pages > 0 && page > 0 && bytes / static_cast<Bytes>(page) >= static_cast<Bytes>(pages)) return nullptr;
   auto* memory = static_cast<std::byte*>(::operator new (bytes, std::align_val_t{64}, std::nothrow));
   if (memory != nullptr) std::memset(memory, 0, bytes);
   return AlignedMemory(memory);
