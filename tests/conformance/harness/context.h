@@ -13,6 +13,7 @@
 // Threads: the body's; expect() and its kin may be called from threads of run_threads().
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
