@@ -236,9 +236,11 @@ void warden_main(Context::Setup setup, std::chrono::milliseconds limit, int pipe
   ::fcntl(watched.output, F_SETFL, O_NONBLOCK);
   watched.ended = static_cast<int>(::syscall(SYS_pidfd_open, watched.pid, 0));
   const End end = watched.pid < 0 ? End::dismissed : watch(watched, Deadline::in(limit));
-  ::kill(watched.pid, SIGKILL);
   int status = 0;
-  while (::waitpid(watched.pid, &status, 0) < 0 && errno == EINTR) {
+  if (watched.pid > 0) {  // -1, where there was no process to be had, would mean every process there is
+    ::kill(watched.pid, SIGKILL);
+    while (::waitpid(watched.pid, &status, 0) < 0 && errno == EINTR) {
+    }
   }
   if (watched.answer >= 0) drain(watched.answer, watched.answered, longest_answer, false);
   if (watched.output >= 0) drain(watched.output, watched.printed, kept_output, true);
