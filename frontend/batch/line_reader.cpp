@@ -23,7 +23,7 @@ Result<LineReader> LineReader::open(std::string path, std::size_t line_limit_byt
     const ErrorCode code = errno == ENOENT || errno == ENOTDIR ? ErrorCode::not_found : ErrorCode::permission_denied;
     return fail(code, fmt::format("{}: {}", path, std::strerror(errno)));
   }
-  LineReader reader(std::move(path), file, line_limit_bytes);
+  LineReader reader(std::move(path), file, false, line_limit_bytes);
   struct stat status {};
   if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode))
     return fail(ErrorCode::invalid_argument,
@@ -31,11 +31,16 @@ Result<LineReader> LineReader::open(std::string path, std::size_t line_limit_byt
   return reader;
 }
 
+LineReader LineReader::of_stream(int file, std::string name, std::size_t line_limit_bytes) {
+  return {std::move(name), file, true, line_limit_bytes};
+}
+
 LineReader::LineReader(LineReader&& other) noexcept { *this = std::move(other); }
 
 LineReader& LineReader::operator=(LineReader&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(file_, other.file_);
+  std::swap(is_stream_, other.is_stream_);
   std::swap(limit_, other.limit_);
   std::swap(buffer_, other.buffer_);
   std::swap(begin_, other.begin_);
@@ -47,7 +52,7 @@ LineReader& LineReader::operator=(LineReader&& other) noexcept {
 }
 
 LineReader::~LineReader() {
-  if (file_ >= 0) ::close(file_);
+  if (file_ >= 0 && !is_stream_) ::close(file_);
 }
 
 void LineReader::seek(std::int64_t offset, std::int64_t number) {
@@ -66,7 +71,8 @@ Result<bool> LineReader::read_more() {
   buffer_.resize(held + chunk_bytes);
   ssize_t count = 0;
   do
-    count = ::pread(file_, buffer_.data() + held, chunk_bytes, read_offset_);
+    count = is_stream_ ? ::read(file_, buffer_.data() + held, chunk_bytes)
+                       : ::pread(file_, buffer_.data() + held, chunk_bytes, read_offset_);
   while (count < 0 && errno == EINTR);
   buffer_.resize(held + static_cast<std::size_t>(count < 0 ? 0 : count));
   if (count < 0) return fail(ErrorCode::data_loss, fmt::format("{}: cannot be read: {}", path_, std::strerror(errno)));

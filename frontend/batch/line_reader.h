@@ -1,4 +1,4 @@
-// Lines of a file of any size, one at a time. Memory: the longest line, at most the limit.
+// Lines of a file or a stream of any size, one at a time. Memory: the longest line, at most the limit.
 #pragma once
 
 #include <cstdint>
@@ -26,24 +26,30 @@ class LineReader {
  public:
   // not_found, permission_denied; invalid_argument: not a regular file. All name the file.
   static Result<LineReader> open(std::string path, std::size_t line_limit_bytes);
+  // Of a descriptor that may be a pipe or a terminal, from where it stands; it is not closed. `name` is for messages.
+  static LineReader of_stream(int file, std::string name, std::size_t line_limit_bytes);
   LineReader(LineReader&& other) noexcept;
   LineReader& operator=(LineReader&& other) noexcept;
   ~LineReader();
 
   // Nothing at the end. data_loss where the file cannot be read.
   Result<std::optional<Line>> next();
-  // The next line is the one at `offset`, which has this number.
+  // Whether the next call returns without waiting for whoever writes the stream.
+  bool has_another() const noexcept { return buffer_.find('\n', begin_) != std::string::npos; }
+  // Of a file: the next line is the one at `offset`, which has this number.
   void seek(std::int64_t offset, std::int64_t number);
   // Called with every piece of the file as it is read.
   void observe(std::function<void(std::string_view)> observer) { observer_ = std::move(observer); }
 
  private:
-  LineReader(std::string path, int file, std::size_t limit) : path_(std::move(path)), file_(file), limit_(limit) {}
+  LineReader(std::string path, int file, bool is_stream, std::size_t limit)
+      : path_(std::move(path)), file_(file), is_stream_(is_stream), limit_(limit) {}
   Result<bool> read_more();  // false at the end
   Line take(std::size_t length, bool terminated);
 
   std::string path_;
   int file_ = -1;
+  bool is_stream_ = false;  // somebody else's, and read where it stands
   std::size_t limit_ = 0;
   std::string buffer_;
   std::size_t begin_ = 0;         // of what has not been handed out
