@@ -186,18 +186,16 @@ std::string markdown_cell(std::string_view text) {
   return cell;
 }
 
-namespace {
-
-std::string code(std::string_view text) { return text.empty() ? std::string() : "`" + markdown_cell(text) + "`"; }
-
-}  // namespace
+std::string markdown_code(std::string_view text) {
+  return text.empty() ? std::string() : "`" + markdown_cell(text) + "`";
+}
 
 std::string capabilities_markdown(const PluginInfo& info) {
   std::string text = "| capability | provided |\n|---|---|\n";
   for (const std::string& capability : info.capabilities)
-    text += fmt::format("| {} | yes |\n", code(capability));
+    text += fmt::format("| {} | yes |\n", markdown_code(capability));
   for (const std::string& capability : lacked_capabilities(info))
-    text += fmt::format("| {} | no |\n", code(capability));
+    text += fmt::format("| {} | no |\n", markdown_code(capability));
   return text;
 }
 
@@ -205,17 +203,18 @@ std::string options_markdown(const PluginInfo& info) {
   if (info.options.empty()) return "None.\n";
   std::string text = "| key | type | range | default | what |\n|---|---|---|---|---|\n";
   for (const OptionDeclaration& option : info.options)
-    text += fmt::format("| {} | {} | {} | {} | {} |\n", code(option.key), to_string(option.type),
-                        markdown_cell(option.range_text), option.default_text ? code(*option.default_text) : "required",
-                        markdown_cell(option.help));
+    text +=
+        fmt::format("| {} | {} | {} | {} | {} |\n", markdown_code(option.key), to_string(option.type),
+                    markdown_cell(option.range_text),
+                    option.default_text ? markdown_code(*option.default_text) : "required", markdown_cell(option.help));
   return text;
 }
 
 std::string plugins_markdown(std::span<const DiscoveredPlugin> plugins) {
   std::string text = "| plugin | version | state | |\n|---|---|---|---|\n";
   for (const DiscoveredPlugin& plugin : plugins)
-    text += fmt::format("| {} | {} | {} | {} |\n", code(id_of_file(plugin.file)), markdown_cell(plugin.info.version),
-                        state_of(plugin), markdown_cell(remark_on(plugin)));
+    text += fmt::format("| {} | {} | {} | {} |\n", markdown_code(id_of_file(plugin.file)),
+                        markdown_cell(plugin.info.version), state_of(plugin), markdown_cell(remark_on(plugin)));
   return text;
 }
 
@@ -227,10 +226,10 @@ std::string plugin_markdown(const DiscoveredPlugin& plugin) {
     if (!value.empty()) text += fmt::format("| {} | {} |\n", what, markdown_cell(value));
   };
   row("version", info.version);
-  row("file", code(plugin.file));
+  row("file", markdown_code(plugin.file));
   row("found", plugin.origin);
-  row("sha256", code(info.sha256));
-  row("fingerprint", code(info.fingerprint));
+  row("sha256", markdown_code(info.sha256));
+  row("fingerprint", markdown_code(info.fingerprint));
   row("state", state_of(plugin));
   if (plugin.refusal || plugin.shadowed) row("because", remark_on(plugin));
   for (const std::string& warning : info.warnings)

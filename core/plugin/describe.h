@@ -40,5 +40,7 @@ std::string capabilities_markdown(const PluginInfo& info);
 std::string options_markdown(const PluginInfo& info);
 // A text inside a cell of a table: one line, '|' escaped.
 std::string markdown_cell(std::string_view text);
+// The same as code; nothing where it is empty.
+std::string markdown_code(std::string_view text);
 
 }  // namespace weft

@@ -46,14 +46,13 @@ Status replace_between(std::string& text, const std::string& page, std::string_v
   return {};
 }
 
-std::string code(std::string_view text) { return text.empty() ? std::string() : "`" + markdown_cell(text) + "`"; }
-
 std::string keys_of(std::string_view table) {
   std::string text = "\n| key | type | range | default | what |\n|---|---|---|---|---|\n";
   for (const ConfigField& field : config_fields())
     if (field.table == table)
-      text += fmt::format("| {} | {} | {} | {} | {} |\n", code(field.key), field.type, markdown_cell(field.range),
-                          field.required ? "required" : code(field.default_value), markdown_cell(field.help));
+      text +=
+          fmt::format("| {} | {} | {} | {} | {} |\n", markdown_code(field.key), field.type, markdown_cell(field.range),
+                      field.required ? "required" : markdown_code(field.default_value), markdown_cell(field.help));
   return text + "\n";
 }
 
