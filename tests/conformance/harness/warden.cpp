@@ -39,12 +39,13 @@ void write_all(int descriptor, std::string_view text) {
   }
 }
 
-// Every signal to its default, past the C library, which keeps two for itself: whoever was started by its system() has them
-// ignored, and so would every rank that a plugin starts here.
+// Every signal to its default; those that the C library keeps for itself past it: whoever was started by its system() has
+// them ignored, and so would every rank that a plugin starts here.
 void reset_signals() {
   constexpr std::array<unsigned long, 4> by_default{};  // the kernel's struct sigaction: handler, flags, restorer, mask
   for (int number = 1; number < NSIG; ++number)
-    ::syscall(SYS_rt_sigaction, number, by_default.data(), nullptr, sizeof(unsigned long));
+    if (::signal(number, SIG_DFL) == SIG_ERR)
+      ::syscall(SYS_rt_sigaction, number, by_default.data(), nullptr, sizeof(unsigned long));
 }
 
 // A process of its own group with plain signals and no core file; its output goes to the warden.

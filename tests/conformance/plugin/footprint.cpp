@@ -88,9 +88,8 @@ std::string handlers() {
   for (int number = 1; number < NSIG; ++number) {
     struct sigaction action {};
     if (::sigaction(number, nullptr, &action) != 0) continue;
-    constexpr unsigned restorer = 0x04000000;  // the C library's own, there once it has set the signal, to whatever
     text += fmt::format("{}:{:x}/{:x} ", number, reinterpret_cast<std::uintptr_t>(action.sa_handler),
-                        static_cast<unsigned>(action.sa_flags) & ~restorer);
+                        static_cast<unsigned>(action.sa_flags));
   }
   return text;
 }
