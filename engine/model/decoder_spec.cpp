@@ -12,8 +12,10 @@ std::vector<std::string> unsupported_features(const DecoderSpec& spec) {
     any_experts = any_experts || layer.experts;
   need(any_experts, "mixture of experts");
   need(spec.norm.kind != NormKind::rms, "layer norm");
-  need(spec.qk_norm == QkNorm::full, "norm over all query or key heads together");
-  need(spec.names.attention_norm.empty() || spec.names.mlp_norm.empty(), "a layer without norms before its branches");
+  const TensorNames& names = spec.names;
+  need((names.attention_norm.empty() && names.attention_post_norm.empty()) ||
+           (names.mlp_norm.empty() && names.mlp_post_norm.empty()),
+       "a branch without a norm before or after it");
   need(!spec.gated_mlp, "an MLP without a gate");
   need(spec.residual_scale != 1, "a scaled residual");
   return missing;

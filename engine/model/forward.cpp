@@ -27,16 +27,22 @@ Status Forward::layers() {
   for (std::size_t i = 0; i < at_.weights.layers.size(); ++i) {
     const LayerWeights& layer = at_.weights.layers[i];
     const LayerSpec& spec = at_.config.decoder.layers[static_cast<std::size_t>(at_.rank.layers.first) + i];
-    WEFT_TRY(norm_into(*layer.attention_norm, normed_));
+    WEFT_TRY(begin_branch(layer.attention_norm.get(), layer));
     WEFT_TRY(attention(layer, spec, static_cast<std::int32_t>(i)));
-    WEFT_TRY(norm_into(*layer.mlp_norm, normed_));
+    WEFT_TRY(begin_branch(layer.mlp_norm.get(), layer));
     WEFT_TRY(mlp(layer));
     if (at_.layers_done != nullptr) at_.layers_done->fetch_add(1, std::memory_order_relaxed);
   }
-  // The last stage's final norm adds the last branch; another stage hands on the sum, and its norm is not
-  // used.
-  if (!at_.rank.last_stage && branch_pending_) WEFT_TRY(norm_into(*at_.weights.layers.back().mlp_norm, normed_));
-  return {};
+  // The last stage's final norm adds the last branch; another stage hands on the sum.
+  return at_.rank.last_stage ? Status{} : begin_branch(nullptr, at_.weights.layers.back());
+}
+
+// Adds the branch before to the residual stream, and norms the sum where there is a norm. Devices add as a part of a norm: where
+// there is none before this branch another of the layer's goes with it, and what it makes is not read.
+Status Forward::begin_branch(const Weight* norm, const LayerWeights& layer) {
+  input_ = norm == nullptr ? residual_ : normed_;
+  if (norm != nullptr) return norm_into(*norm, normed_);
+  return branch_pending_ ? norm_into(layer.any_norm(), normed_) : Status{};
 }
 
 Status Forward::attention(const LayerWeights& layer, const LayerSpec& spec, std::int32_t index) {
@@ -50,7 +56,16 @@ Status Forward::attention(const LayerWeights& layer, const LayerSpec& spec, std:
   const TensorView attended =
       at_.workspace.matrix(Region::attended, at_.dtype, rows, std::int64_t{query_heads} * head_dim);
 
-  WEFT_TRY(linear(*layer.qkv, normed_, qkv));
+  WEFT_TRY(linear(*layer.qkv, input_, qkv));
+  if (!layer.full_norm.query.empty())
+    WEFT_TRY(full_norm({.weights = layer.full_norm,
+                        .qkv = qkv,
+                        .query_size = std::int64_t{at_.config.shape.query_heads} * head_dim,
+                        .key_size = std::int64_t{at_.config.shape.kv_heads} * head_dim,
+                        .epsilon = decoder.norm.epsilon,
+                        .weight_offset = decoder.norm.weight_offset,
+                        .sums = at_.workspace.matrix(Region::qk_sums, DType::f32, rows, 2)},
+                       at_.device, at_.tensor, at_.host));
   const auto rope = static_cast<std::size_t>(spec.rope);
   WEFT_TRY(at_.device.rope_and_append({.qkv = qkv,
                                        .query_heads = query_heads,
@@ -84,7 +99,7 @@ Status Forward::attention(const LayerWeights& layer, const LayerSpec& spec, std:
 
 Status Forward::mlp(const LayerWeights& layer) {
   const TensorView gated = at_.workspace.matrix(Region::gated, at_.dtype, batch_.tokens, at_.rank.intermediate.count);
-  WEFT_TRY(linear(*layer.gate_up, normed_, gated, LinearArgs::Epilogue::gate));
+  WEFT_TRY(linear(*layer.gate_up, input_, gated, LinearArgs::Epilogue::gate));
   WEFT_TRY(linear(*layer.down, gated, branch_));
   return finish_branch(layer.mlp_post_norm.get());
 }

@@ -5,6 +5,7 @@
 
 #include <atomic>
 
+#include "engine/model/host_rows.h"
 #include "engine/model/rank_weights.h"
 #include "engine/model/timed_group.h"
 #include "engine/model/workspace.h"
@@ -22,6 +23,7 @@ struct ForwardContext {
   const Workspace& workspace;
   KvCache& cache;
   TimedGroup& tensor;
+  HostRows& host;  // scratch
   DType dtype;
   std::atomic<std::int64_t>* layers_done;  // may be null
 };
@@ -46,6 +48,7 @@ class Forward {
  private:
   Status attention(const LayerWeights& layer, const LayerSpec& spec, std::int32_t index);
   Status mlp(const LayerWeights& layer);
+  Status begin_branch(const Weight* norm, const LayerWeights& layer);
   Status norm_into(const Weight& weight, const TensorView& out);
   Status finish_branch(const Weight* post_norm);
   Status linear(const Weight& weight, const TensorView& in, const TensorView& out,
@@ -55,6 +58,7 @@ class Forward {
   const PagedBatch& batch_;
   Stream stream_;
   TensorView residual_, normed_, branch_;
+  TensorView input_;             // what a branch reads: normed_, or residual_ where no norm is before it
   bool branch_pending_ = false;  // branch_ is not yet added to residual_: the next norm does both at once
 };
 

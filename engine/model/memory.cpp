@@ -25,7 +25,8 @@ Elements layer_elements(const ModelConfig& config, const RankShape& rank) {
   for (const std::string* norm :
        {&names.attention_norm, &names.attention_post_norm, &names.mlp_norm, &names.mlp_post_norm})
     out.vectors += norm->empty() ? 0 : hidden;
-  if (decoder.qk_norm != QkNorm::none) out.vectors += 2 * head_dim;
+  if (decoder.qk_norm == QkNorm::head) out.vectors += 2 * head_dim;
+  if (decoder.qk_norm == QkNorm::full) out.vectors += query + static_cast<Bytes>(rank.kv_heads.count) * head_dim;
   // Row-parallel matrices' biases are the first rank's alone, so that their sum has them once.
   const bool first = rank.position.tp_rank == 0;
   if (decoder.qkv_bias) out.vectors += qkv;

@@ -59,6 +59,7 @@ struct ModelRunner::State {
   LogitsCollector logits;
   std::unique_ptr<KvCache> cache{};
   StepBatch batch{};
+  HostRows host{};
   StepTiming timing{};
 
   Result<LogitsView> run(const StepPlan& plan, const ScoreSink& scores);
@@ -140,8 +141,8 @@ Result<LogitsView> ModelRunner::State::run(const StepPlan& plan, const ScoreSink
                               .blocks = cache->blocks()}));
   if (batch.tokens() == 0) return LogitsView{};
   WEFT_ASSIGN(paged, batch.copy_in(*spec.device, workspace));
-  const ForwardContext pass{*spec.device, config, rank,       weights,         workspace,
-                            *cache,       tensor, spec.dtype, spec.layers_done};
+  const ForwardContext pass{*spec.device, config, rank, weights,    workspace,
+                            *cache,       tensor, host, spec.dtype, spec.layers_done};
   Forward forward(pass, paged);
   const TensorView residual = forward.residual();
   const std::int32_t stage = spec.position.pp_rank;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <new>
 #include <utility>
@@ -61,6 +62,18 @@ class Loader {
     return put(tensor, WeightUse::vector, std::span(&part, 1));
   }
 
+  // A slice of a vector as f32 in host memory.
+  Result<std::vector<float>> host_vector(const std::string& tensor, std::int64_t size, Slice slice) {
+    WEFT_ASSIGN(part, reader_.vector(tensor, size, slice));
+    std::vector<float> values(static_cast<std::size_t>(part.columns));
+    for (std::size_t i = 0; i < values.size(); ++i)
+      values[i] = part.type == DType::f32    ? static_cast<const float*>(part.data)[i]
+                  : part.type == DType::bf16 ? to_f32(static_cast<const bf16*>(part.data)[i])
+                                             : to_f32(static_cast<const f16*>(part.data)[i]);
+    bytes_ += values.size() * sizeof(float);
+    return values;
+  }
+
   // This rank's ids of the embedding or of the head.
   Result<WeightPointer> vocabulary(const char* name, const std::string& tensor, WeightUse use) {
     const MatrixPlace place{.tensor = tensor, .tensor_rows = config_.shape.vocabulary, .columns = config_.shape.hidden};
@@ -113,10 +126,18 @@ class Loader {
     WEFT_TRY(load_vector(out.attention_post_norm, names.attention_post_norm, config_.shape.hidden));
     WEFT_TRY(load_vector(out.mlp_norm, names.mlp_norm, config_.shape.hidden));
     WEFT_TRY(load_vector(out.mlp_post_norm, names.mlp_post_norm, config_.shape.hidden));
-    WEFT_TRY(load_vector(out.query_norm, names.query_norm, head_dim));
-    WEFT_TRY(load_vector(out.key_norm, names.key_norm, head_dim));
-
     const Slice queries = rows_of(rank_.query_heads), keys = rows_of(rank_.kv_heads);
+    if (decoder.qk_norm == QkNorm::full) {
+      const ModelShape& shape = config_.shape;
+      WEFT_ASSIGN(query, host_vector(layer_name(names.query_norm, layer), shape.query_heads * head_dim, queries));
+      WEFT_ASSIGN(key, host_vector(layer_name(names.key_norm, layer), shape.kv_heads * head_dim, keys));
+      const std::int32_t sharers = std::max(1, rank_.position.tp_size / shape.kv_heads);
+      out.full_norm = {std::move(query), std::move(key), rank_.position.tp_rank % sharers == 0};
+    } else {
+      WEFT_TRY(load_vector(out.query_norm, names.query_norm, head_dim));
+      WEFT_TRY(load_vector(out.key_norm, names.key_norm, head_dim));
+    }
+
     WEFT_ASSIGN(qkv, column_parallel(
                          name("qkv"),
                          std::array<Rows, 3>{{{&places.query, queries}, {&places.key, keys}, {&places.value, keys}}},

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "engine/model/full_norm.h"
 #include "engine/model/runner_spec.h"
 #include "engine/weights/checkpoint.h"
 #include "engine/weights/shard.h"
@@ -19,10 +20,14 @@ struct LayerWeights {
   std::unique_ptr<Weight> attention_norm, attention_post_norm;  // [1, H]
   std::unique_ptr<Weight> qkv;                                  // [(Hq + 2 Hkv) D, H]
   std::unique_ptr<Weight> query_norm, key_norm;                 // [1, D]
+  FullNormWeights full_norm;                                    // Hq D and Hkv D elements
   std::unique_ptr<Weight> output;                               // [H, Hq D]
   std::unique_ptr<Weight> mlp_norm, mlp_post_norm;              // [1, H]
   std::unique_ptr<Weight> gate_up;                              // [2 I, H]
   std::unique_ptr<Weight> down;                                 // [H, I]
+
+  // Some norm of H elements; every layer has one.
+  const Weight& any_norm() const noexcept { return attention_norm != nullptr ? *attention_norm : *attention_post_norm; }
 };
 
 struct RankWeights {

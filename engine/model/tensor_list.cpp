@@ -37,8 +37,9 @@ void add_layer(const ModelConfig& config, std::int64_t layer,
   for (const std::string* norm :
        {&names.attention_norm, &names.attention_post_norm, &names.mlp_norm, &names.mlp_post_norm})
     add_vector(*norm, config.shape.hidden);
-  add_vector(names.query_norm, config.shape.head_dim);
-  add_vector(names.key_norm, config.shape.head_dim);
+  const bool full = decoder.qk_norm == QkNorm::full;
+  add_vector(names.query_norm, std::int64_t{config.shape.head_dim} * (full ? config.shape.query_heads : 1));
+  add_vector(names.key_norm, std::int64_t{config.shape.head_dim} * (full ? config.shape.kv_heads : 1));
 }
 
 bool may_be_ignored(const ModelConfig& config, std::string_view name) {

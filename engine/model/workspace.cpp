@@ -37,6 +37,7 @@ RegionSizes region_sizes(const ModelConfig& config, const RankShape& rank, const
   for (const Region region : {Region::residual, Region::normed, Region::branch})
     at(region) = tokens * hidden * element;
   at(Region::qkv) = tokens * (query_heads + 2 * kv_heads) * head_dim * element;
+  at(Region::qk_sums) = config.decoder.qk_norm == QkNorm::full ? tokens * 2 * sizeof(float) : 0;
   at(Region::attended) = tokens * query_heads * head_dim * element;
   at(Region::gated) = tokens * static_cast<Bytes>(rank.intermediate.count) * element;
   at(Region::sampled) = rank.last_stage ? sequences * hidden * element : 0;

@@ -23,6 +23,7 @@ enum class Region : std::uint8_t {
   normed,           // [T, H] what a branch reads
   branch,           // [T, H] what a branch adds
   qkv,              // [T, (Hq + 2 Hkv) D]
+  qk_sums,          // [T, 2] f32; where queries and keys are normed over all heads
   attended,         // [T, Hq D]
   gated,            // [T, MLP columns]
   sampled,          // [S, H] rows whose logits are wanted; last stage

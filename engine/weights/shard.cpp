@@ -108,8 +108,12 @@ Result<WeightPart> ShardReader::columns(const MatrixPlace& place, std::int64_t r
 }
 
 Result<WeightPart> ShardReader::vector(const std::string& tensor, std::int64_t size) {
+  return vector(tensor, size, {0, size});
+}
+
+Result<WeightPart> ShardReader::vector(const std::string& tensor, std::int64_t size, Slice slice) {
   WEFT_ASSIGN(entry, checkpoint_.tensor(tensor, std::array{size}));
-  return cut(tensor, *entry, {0, 1}, {0, size});
+  return cut(tensor, *entry, {0, 1}, slice);
 }
 
 Status ShardReader::add_bias(WeightPart& part, const std::string& tensor, std::int64_t size, Slice slice) {

@@ -60,8 +60,9 @@ class ShardReader {
   Result<WeightPart> rows(const MatrixPlace& place, Slice rows);
   // Some columns of all `rows` rows; a row-parallel linear's shard.
   Result<WeightPart> columns(const MatrixPlace& place, std::int64_t rows, Slice columns);
-  // A vector of `size` elements, as one row.
+  // A vector of `size` elements, or a slice of it, as one row.
   Result<WeightPart> vector(const std::string& tensor, std::int64_t size);
+  Result<WeightPart> vector(const std::string& tensor, std::int64_t size, Slice slice);
   // Puts `slice` of a bias of `size` elements to a part of as many rows and the same type.
   Status add_bias(WeightPart& part, const std::string& tensor, std::int64_t size, Slice slice);
 

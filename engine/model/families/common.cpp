@@ -42,7 +42,7 @@ void read_sizes(ConfigReader& reader, ModelConfig& config, FamilyDefaults defaul
   shape.tied_embeddings = reader.flag_or("tie_word_embeddings", defaults.tied_embeddings);
 
   DecoderSpec& decoder = config.decoder;
-  decoder.norm.epsilon = reader.number_or("rms_norm_eps", 1e-6, 0, 1);
+  decoder.norm.epsilon = reader.number_or("rms_norm_eps", defaults.epsilon, 0, 1);
   decoder.attention_scale = 1 / std::sqrt(static_cast<double>(shape.head_dim));
   decoder.layers.assign(static_cast<std::size_t>(shape.layers), LayerSpec{});
 }

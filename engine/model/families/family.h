@@ -23,6 +23,7 @@ std::span<const Family> families() noexcept;
 void describe_gemma3(ConfigReader& reader, ModelConfig& config);
 void describe_llama(ConfigReader& reader, ModelConfig& config);
 void describe_mistral(ConfigReader& reader, ModelConfig& config);
+void describe_olmo2(ConfigReader& reader, ModelConfig& config);
 void describe_phi3(ConfigReader& reader, ModelConfig& config);
 void describe_qwen2(ConfigReader& reader, ModelConfig& config);
 void describe_qwen3(ConfigReader& reader, ModelConfig& config);
@@ -33,6 +34,7 @@ void describe_qwen3(ConfigReader& reader, ModelConfig& config);
 struct FamilyDefaults {
   bool tied_embeddings = false;
   std::int32_t head_dim = 0;  // 0: hidden_size / num_attention_heads
+  double epsilon = 1e-6;      // of norms
 };
 
 // Sizes of the transformer, tied embeddings, norm epsilon and an attention scale of 1 / sqrt(head_dim).

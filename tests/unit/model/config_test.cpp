@@ -148,7 +148,7 @@ TEST(ModelConfig, WrongRopesAreNamed) {
 TEST(ModelConfig, AnUnknownArchitectureListsTheKnown) {
   expect_refused(tiny_config({{"architectures", {"MambaForCausalLM"}}}),
                  "unknown architecture 'MambaForCausalLM'; this version knows Gemma3ForCausalLM, LlamaForCausalLM, "
-                 "MistralForCausalLM, Phi3ForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM",
+                 "MistralForCausalLM, Olmo2ForCausalLM, Phi3ForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM",
                  ErrorCode::unimplemented);
   for (const json& none : {json(nullptr), json::array(), json("LlamaForCausalLM"), json{3}})
     expect_refused(tiny_config({{"architectures", none}}), "no 'architectures'");
@@ -175,7 +175,6 @@ TEST(DecoderSpec, WhatTheForwardPassLacksIsNamedAndNothingIsIgnored) {
   EXPECT_TRUE(lacks([](DecoderSpec& spec) { spec.experts = ExpertsSpec{.count = 4}; }));
   EXPECT_TRUE(lacks([](DecoderSpec& spec) { spec.layers[1].experts = true; }));
   EXPECT_TRUE(lacks([](DecoderSpec& spec) { spec.norm.kind = NormKind::layer; }));
-  EXPECT_TRUE(lacks([](DecoderSpec& spec) { spec.qk_norm = QkNorm::full; }));
   EXPECT_TRUE(lacks([](DecoderSpec& spec) { spec.names.attention_norm.clear(); }));
   EXPECT_TRUE(lacks([](DecoderSpec& spec) { spec.gated_mlp = false; }));
   EXPECT_TRUE(lacks([](DecoderSpec& spec) { spec.residual_scale = 0.5; }));

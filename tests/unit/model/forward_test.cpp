@@ -57,6 +57,7 @@ std::vector<Variant> variants() {
         {"rope_parameters", both_ropes},
         {"attn_logit_softcapping", 3.0},
         {"final_logit_softcapping", 5.0}}},
+      {"olmo2", {{"architectures", {"Olmo2ForCausalLM"}}, {"attention_bias", true}}},
   };
 }
 
@@ -163,11 +164,12 @@ INSTANTIATE_TEST_SUITE_P(Forward, TinyModel,
 
 // 8 and 11 bits of mantissa, through three layers of small random weights.
 TEST(TinyModelIn16Bits, StaysNearPlainLoops) {
-  for (const auto& device : devices())
-    for (const Split split : {Split{1, 1}, Split{3, 2}}) {
-      expect_plain_logits(json::object(), device.second, split, DType::bf16, 6e-2);
-      expect_plain_logits(json::object(), device.second, split, DType::f16, 8e-3);
-    }
+  for (const json& changes : {json::object(), json{{"architectures", {"Olmo2ForCausalLM"}}}})
+    for (const auto& device : devices())
+      for (const Split split : {Split{1, 1}, Split{3, 2}}) {
+        expect_plain_logits(changes, device.second, split, DType::bf16, 6e-2);
+        expect_plain_logits(changes, device.second, split, DType::f16, 8e-3);
+      }
 }
 
 }  // namespace

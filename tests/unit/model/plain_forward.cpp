@@ -93,6 +93,7 @@ class PlainDecoder {
   }
 
   std::vector<Vector> norm_all(std::vector<Vector> rows, const std::string& name, std::int64_t layer) {
+    if (name.empty()) return rows;
     const Vector weight = tensor(engine::layer_name(name, layer));
     for (Vector& row : rows)
       norm(row.data(), row.size(), weight);
@@ -100,7 +101,7 @@ class PlainDecoder {
   }
 
   void add(std::vector<Vector>& stream, std::vector<Vector> branch, const std::string& post_norm, std::int64_t layer) {
-    if (!post_norm.empty()) branch = norm_all(std::move(branch), post_norm, layer);
+    branch = norm_all(std::move(branch), post_norm, layer);
     for (std::size_t t = 0; t < stream.size(); ++t)
       for (std::size_t i = 0; i < stream[t].size(); ++i)
         stream[t][i] += branch[t][i];
@@ -133,8 +134,10 @@ class PlainDecoder {
     const engine::LayerSpec& kind = spec_.layers[static_cast<std::size_t>(layer)];
     Vector out = times(weights, in.size(), in, bias);
     const Vector weight = norm_name.empty() ? Vector() : tensor(engine::layer_name(norm_name, layer));
+    const bool full = spec_.qk_norm == engine::QkNorm::full;
+    if (full && !weight.empty()) norm(out.data(), out.size(), weight);
     for (std::size_t head = 0; head < out.size() / dim; ++head) {
-      if (!weight.empty()) norm(out.data() + head * dim, dim, weight);
+      if (!full && !weight.empty()) norm(out.data() + head * dim, dim, weight);
       if (turns) turn(out.data() + head * dim, spec_.ropes[static_cast<std::size_t>(kind.rope)], position);
     }
     return out;

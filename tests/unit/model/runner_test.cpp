@@ -114,9 +114,14 @@ TEST_F(Runner, NeedsItsCacheAndTakesItOnce) {
 }
 
 TEST_F(Runner, MemoryIsWhatWasEstimatedWithoutLoading) {
-  for (const bool biased : {false, true}) {
-    ASSERT_NO_FATAL_FAILURE(write_tiny_model(
-        directory_, tiny_config({{"attention_bias", biased}, {"mlp_bias", biased}, {"tie_word_embeddings", biased}})));
+  const std::vector<nlohmann::json> variants = {
+      nlohmann::json::object(),
+      {{"attention_bias", true}, {"mlp_bias", true}, {"tie_word_embeddings", true}},
+      {{"architectures", {"Qwen3ForCausalLM"}}},
+      {{"architectures", {"Olmo2ForCausalLM"}}},
+  };
+  for (const nlohmann::json& changes : variants) {
+    ASSERT_NO_FATAL_FAILURE(write_tiny_model(directory_, tiny_config(changes)));
     const auto replica = ThreadReplica::load({.model_directory = directory_.path(),
                                               .make_device = make_reference_device,
                                               .tensor = 3,
@@ -129,7 +134,7 @@ TEST_F(Runner, MemoryIsWhatWasEstimatedWithoutLoading) {
       spec.position = {.tp_rank = rank % 3, .tp_size = 3, .pp_rank = rank / 3, .pp_size = 2};
       const auto estimate = estimate_memory(runner.config(), spec);
       ASSERT_TRUE(estimate) << estimate.error().message;
-      EXPECT_EQ(runner.memory().weights, estimate->weights) << rank;
+      EXPECT_EQ(runner.memory().weights, estimate->weights) << rank << changes;
       EXPECT_EQ(runner.memory().workspace, estimate->workspace) << rank;
       EXPECT_EQ(runner.kv_block_bytes(), estimate->kv_block) << rank;
     }
