@@ -7,17 +7,16 @@ std::vector<std::string> unsupported_features(const DecoderSpec& spec) {
   const auto need = [&](bool wanted, const char* feature) {
     if (wanted) missing.emplace_back(feature);
   };
-  bool any_experts = spec.experts.has_value();
-  for (const LayerSpec& layer : spec.layers)
-    any_experts = any_experts || layer.experts;
-  need(any_experts, "mixture of experts");
+  need(spec.experts && spec.experts->shared_intermediate != 0, "an expert that every token takes");
   need(spec.norm.kind != NormKind::rms, "layer norm");
   const TensorNames& names = spec.names;
   need((names.attention_norm.empty() && names.attention_post_norm.empty()) ||
            (names.mlp_norm.empty() && names.mlp_post_norm.empty()),
        "a branch without a norm before or after it");
   need(!spec.gated_mlp, "an MLP without a gate");
-  need(spec.residual_scale != 1, "a scaled residual");
+  need(spec.residual_scale != 1 && !(names.attention_post_norm.empty() && names.mlp_post_norm.empty()),
+       "a scaled residual after a norm");
+  need(spec.experts && spec.mlp_bias, "experts with biases");
   return missing;
 }
 

@@ -1,7 +1,7 @@
 // DecoderSpec: what a decoder-only transformer is, in values. A family's file fills it from config.json;
 // loading and the forward pass read nothing else, so that a new family is a new file and not a branch.
 //
-// It can say more than the forward pass does (experts, layer norms, a scaled residual):
+// It can say more than the forward pass does (layer norms, shared experts, an MLP without a gate):
 // unsupported_features() names what is missing, and loading refuses it. Nothing in a spec is ever ignored.
 #pragma once
 
@@ -54,13 +54,12 @@ struct MatrixSource {
   bool stacked = false;          // experts lie along a first dimension of the tensor
 };
 
+// Experts in place of an MLP: ModelShape::experts of them, each of ModelShape::intermediate columns. A token takes those
+// experts_per_token whose router logits are the largest, and adds their results by their shares.
 struct ExpertsSpec {
-  std::int32_t count = 0;
-  std::int32_t per_token = 0;
-  std::int32_t intermediate = 0;
-  std::int32_t shared_intermediate = 0;  // an expert that every token takes; 0: none
-  bool softmax_before_choice = true;     // over all experts; else over the chosen ones
-  bool normalize = true;                 // the chosen ones' shares sum to 1
+  std::int32_t dense_intermediate = 0;   // columns of the MLP in layers without experts; 0: there is no such layer
+  std::int32_t shared_intermediate = 0;  // of an expert that every token takes; 0: none
+  bool normalize = true;                 // shares are a softmax over the chosen ones' logits; else over all
   MatrixSource router, gate, up, down;
 };
 
@@ -85,7 +84,7 @@ struct DecoderSpec {
   bool gated_mlp = true;  // down(activation(gate(x)) * up(x)); else down(activation(up(x)))
 
   double embedding_scale = 1;     // of looked-up rows
-  double residual_scale = 1;      // of each branch, as it is added to the residual stream
+  double residual_scale = 1;      // of each branch, as it is added to the residual stream; folded into its last matrix
   double attention_scale = 1;     // of q . k; most often 1 / sqrt(head_dim)
   double attention_soft_cap = 0;  // c: s -> c tanh(s / c); 0: none
   double logit_scale = 1;
@@ -95,7 +94,7 @@ struct DecoderSpec {
   TensorNames names;
 };
 
-// What this version's forward pass cannot do, in words for a human ("mixture of experts"); empty: nothing.
+// What this version's forward pass cannot do, in words for a human ("layer norm"); empty: nothing.
 std::vector<std::string> unsupported_features(const DecoderSpec& spec);
 
 }  // namespace weft::engine

@@ -30,7 +30,8 @@ Status Forward::layers() {
     WEFT_TRY(begin_branch(layer.attention_norm.get(), layer));
     WEFT_TRY(attention(layer, spec, static_cast<std::int32_t>(i)));
     WEFT_TRY(begin_branch(layer.mlp_norm.get(), layer));
-    WEFT_TRY(mlp(layer));
+    WEFT_TRY(layer.experts.empty() ? mlp(layer.mlp, input_, branch_) : experts(layer));
+    WEFT_TRY(finish_branch(layer.mlp_post_norm.get()));
     if (at_.layers_done != nullptr) at_.layers_done->fetch_add(1, std::memory_order_relaxed);
   }
   // The last stage's final norm adds the last branch; another stage hands on the sum.
@@ -65,7 +66,7 @@ Status Forward::attention(const LayerWeights& layer, const LayerSpec& spec, std:
                         .epsilon = decoder.norm.epsilon,
                         .weight_offset = decoder.norm.weight_offset,
                         .sums = at_.workspace.matrix(Region::qk_sums, DType::f32, rows, 2)},
-                       at_.device, at_.tensor, at_.host));
+                       at_.device, at_.tensor, at_.host.rows));
   const auto rope = static_cast<std::size_t>(spec.rope);
   WEFT_TRY(at_.device.rope_and_append({.qkv = qkv,
                                        .query_heads = query_heads,
@@ -97,11 +98,46 @@ Status Forward::attention(const LayerWeights& layer, const LayerSpec& spec, std:
   return finish_branch(layer.attention_post_norm.get());
 }
 
-Status Forward::mlp(const LayerWeights& layer) {
-  const TensorView gated = at_.workspace.matrix(Region::gated, at_.dtype, batch_.tokens, at_.rank.intermediate.count);
-  WEFT_TRY(linear(*layer.gate_up, input_, gated, LinearArgs::Epilogue::gate));
-  WEFT_TRY(linear(*layer.down, gated, branch_));
-  return finish_branch(layer.mlp_post_norm.get());
+Status Forward::mlp(const MlpWeights& weights, const TensorView& in, const TensorView& out) {
+  const TensorView gated = at_.workspace.matrix(Region::gated, at_.dtype, in.rows, weights.gate_up->rows() / 2);
+  WEFT_TRY(linear(*weights.gate_up, in, gated, LinearArgs::Epilogue::gate));
+  return linear(*weights.down, gated, out);
+}
+
+// An expert at a time, over the rows that chose it. Each rank has a part of every expert's columns and all of the router, so
+// the ranks choose alike and their sums are parts of one: they are added like an MLP's. A row's sum goes by ascending expert,
+// whatever the other rows choose.
+Status Forward::experts(const LayerWeights& layer) {
+  const ModelShape& shape = at_.config.shape;
+  HostRows& rows = at_.host.rows;
+  HostRows& sums = at_.host.sums;
+  ExpertRouting& routing = at_.host.routing;
+  const TensorView scores = at_.workspace.matrix(Region::router, DType::f32, batch_.tokens, shape.experts);
+  WEFT_TRY(linear(*layer.router, input_, scores));
+  WEFT_TRY(rows.read(at_.device, scores));
+  routing.begin(shape.experts, shape.experts_per_token, at_.config.decoder.experts->normalize);
+  for (std::int32_t token = 0; token < batch_.tokens; ++token)
+    routing.add(rows.row(token));
+  routing.finish();
+  const std::span<const std::int32_t> order = routing.rows();
+  const Buffer indices = at_.workspace[Region::expert_rows].slice(0, order.size_bytes());
+  WEFT_TRY(at_.device.copy_in(indices, order.data(), order.size_bytes(), stream_));
+
+  sums.reset(batch_.tokens, shape.hidden);
+  for (std::int32_t expert = 0; expert < shape.experts; ++expert) {
+    const auto [first, count] = routing.of(expert);
+    if (count == 0) continue;
+    constexpr Bytes index = sizeof(std::int32_t);
+    const TensorView in = at_.workspace.matrix(Region::expert_in, at_.dtype, count, shape.hidden);
+    const TensorView out = at_.workspace.matrix(Region::branch, at_.dtype, count, shape.hidden);
+    const Buffer chosen = indices.slice(static_cast<Bytes>(first) * index, static_cast<Bytes>(count) * index);
+    WEFT_TRY(at_.device.gather_rows(input_, chosen, in, stream_));
+    WEFT_TRY(mlp(layer.experts[static_cast<std::size_t>(expert)], in, out));
+    WEFT_TRY(rows.read(at_.device, out));
+    for (std::int64_t i = 0; i < count; ++i)
+      add_scaled(rows.row(i), routing.share(first + i), sums.row(order[static_cast<std::size_t>(first + i)]));
+  }
+  return sums.write(at_.device, branch_);
 }
 
 Status Forward::final_norm() { return norm_into(*at_.weights.final_norm, normed_); }

@@ -5,6 +5,7 @@
 
 #include <atomic>
 
+#include "engine/model/expert_routing.h"
 #include "engine/model/host_rows.h"
 #include "engine/model/rank_weights.h"
 #include "engine/model/timed_group.h"
@@ -13,6 +14,12 @@
 #include "weft/status.h"
 
 namespace weft::engine {
+
+// What a pass does in host memory, kept from step to step.
+struct HostScratch {
+  HostRows rows, sums;
+  ExpertRouting routing;
+};
 
 // What a pass reads and writes. All references outlive it; one thread.
 struct ForwardContext {
@@ -23,7 +30,7 @@ struct ForwardContext {
   const Workspace& workspace;
   KvCache& cache;
   TimedGroup& tensor;
-  HostRows& host;  // scratch
+  HostScratch& host;
   DType dtype;
   std::atomic<std::int64_t>* layers_done;  // may be null
 };
@@ -47,7 +54,8 @@ class Forward {
 
  private:
   Status attention(const LayerWeights& layer, const LayerSpec& spec, std::int32_t index);
-  Status mlp(const LayerWeights& layer);
+  Status mlp(const MlpWeights& weights, const TensorView& in, const TensorView& out);
+  Status experts(const LayerWeights& layer);
   Status begin_branch(const Weight* norm, const LayerWeights& layer);
   Status norm_into(const Weight& weight, const TensorView& out);
   Status finish_branch(const Weight* post_norm);

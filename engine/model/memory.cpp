@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "engine/model/runner_spec.h"
+#include "engine/model/tensor_list.h"
 #include "engine/model/workspace.h"
 
 namespace weft::engine {
@@ -12,16 +13,19 @@ struct Elements {
   Bytes vectors = 0;
 };
 
-Elements layer_elements(const ModelConfig& config, const RankShape& rank) {
+Elements layer_elements(const ModelConfig& config, const RankShape& rank, std::int64_t layer) {
   const DecoderSpec& decoder = config.decoder;
   const TensorNames& names = decoder.names;
   const auto hidden = static_cast<Bytes>(config.shape.hidden);
   const auto head_dim = static_cast<Bytes>(config.shape.head_dim);
   const Bytes query = static_cast<Bytes>(rank.query_heads.count) * head_dim;
   const Bytes qkv = query + 2 * static_cast<Bytes>(rank.kv_heads.count) * head_dim;
-  const auto intermediate = static_cast<Bytes>(rank.intermediate.count);
+  const bool sparse = has_experts(config, layer);
+  const auto intermediate =
+      static_cast<Bytes>(sparse ? rank.intermediate.count : rank.share_of(dense_columns(config)).count);
+  const auto experts = static_cast<Bytes>(sparse ? config.shape.experts : 1);
   Elements out;
-  out.matrices = hidden * (qkv + query + 3 * intermediate);
+  out.matrices = hidden * (qkv + query + 3 * intermediate * experts + (sparse ? experts : 0));
   for (const std::string* norm :
        {&names.attention_norm, &names.attention_post_norm, &names.mlp_norm, &names.mlp_post_norm})
     out.vectors += norm->empty() ? 0 : hidden;
@@ -65,9 +69,12 @@ Result<MemoryEstimate> estimate_memory(const ModelConfig& config, const RunnerSp
   WEFT_ASSIGN(context, context_of(config, spec));
   const auto hidden = static_cast<Bytes>(config.shape.hidden);
   const Bytes vocabulary = static_cast<Bytes>(rank.vocabulary.count) * hidden;
-  const auto layers = static_cast<Bytes>(rank.layers.count);
-  const Elements layer = layer_elements(config, rank);
-  Elements all{.matrices = layers * layer.matrices, .vectors = layers * layer.vectors};
+  Elements all;
+  for (std::int64_t layer = rank.layers.first; layer < rank.layers.end(); ++layer) {
+    const Elements elements = layer_elements(config, rank, layer);
+    all.matrices += elements.matrices;
+    all.vectors += elements.vectors;
+  }
   if (rank.first_stage) all.matrices += vocabulary;
   if (rank.last_stage) all.matrices += vocabulary;
   if (rank.last_stage) all.vectors += hidden;

@@ -59,7 +59,7 @@ struct ModelRunner::State {
   LogitsCollector logits;
   std::unique_ptr<KvCache> cache{};
   StepBatch batch{};
-  HostRows host{};
+  HostScratch host{};
   StepTiming timing{};
 
   Result<LogitsView> run(const StepPlan& plan, const ScoreSink& scores);

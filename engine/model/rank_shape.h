@@ -20,13 +20,15 @@ struct RankShape {
   RankPosition position;
   Slice layers;
   Slice query_heads;
-  Slice kv_heads{};  // held by several ranks where tp is a multiple of the KV heads
-  Slice intermediate;
+  Slice kv_heads{};    // held by several ranks where tp is a multiple of the KV heads
+  Slice intermediate;  // of an MLP's columns; where there are experts, of each expert's
   Slice vocabulary;
   std::int64_t vocabulary_width = 0;  // of the widest shard: what every rank's logits are padded to
   bool first_stage = true;
   bool last_stage = true;
 
+  // Of a dimension of which each tensor rank has an even part.
+  Slice share_of(std::int64_t total) const noexcept { return even_slice(total, position.tp_rank, position.tp_size); }
   bool leader() const noexcept { return position.tp_rank == 0 && first_stage; }
 };
 

@@ -15,6 +15,24 @@ namespace {
 
 using WeightPointer = std::unique_ptr<Weight>;
 
+// A matrix of the checkpoint as f32, times `by`.
+std::vector<float> scaled(const void* data, DType type, std::int64_t rows, std::int64_t columns, std::int64_t stride,
+                          double by) {
+  const auto value = [&](std::int64_t at) {
+    switch (type) {
+      case DType::bf16: return to_f32(static_cast<const bf16*>(data)[at]);
+      case DType::f16: return to_f32(static_cast<const f16*>(data)[at]);
+      default: return static_cast<const float*>(data)[at];
+    }
+  };
+  std::vector<float> out;
+  out.reserve(static_cast<std::size_t>(rows * columns));
+  for (std::int64_t row = 0; row < rows; ++row)
+    for (std::int64_t column = 0; column < columns; ++column)
+      out.push_back(static_cast<float>(value(row * stride + column) * by));
+  return out;
+}
+
 class Loader {
  public:
   Loader(const Checkpoint& checkpoint, const ModelConfig& config, const RankShape& rank, const RunnerSpec& spec,
@@ -65,11 +83,7 @@ class Loader {
   // A slice of a vector as f32 in host memory.
   Result<std::vector<float>> host_vector(const std::string& tensor, std::int64_t size, Slice slice) {
     WEFT_ASSIGN(part, reader_.vector(tensor, size, slice));
-    std::vector<float> values(static_cast<std::size_t>(part.columns));
-    for (std::size_t i = 0; i < values.size(); ++i)
-      values[i] = part.type == DType::f32    ? static_cast<const float*>(part.data)[i]
-                  : part.type == DType::bf16 ? to_f32(static_cast<const bf16*>(part.data)[i])
-                                             : to_f32(static_cast<const f16*>(part.data)[i]);
+    std::vector<float> values = scaled(part.data, part.type, 1, part.columns, part.columns, 1);
     bytes_ += values.size() * sizeof(float);
     return values;
   }
@@ -106,6 +120,17 @@ class Loader {
     WEFT_ASSIGN(part, reader_.columns(place, rows, columns));
     if (bias && rank_.position.tp_rank == 0)
       WEFT_TRY(reader_.add_bias(part, bias_name(place.tensor), place.tensor_rows, {place.first_row, rows}));
+    // The last matrix of a branch: a branch that is scaled is one whose last matrix is.
+    const double scale = config_.decoder.residual_scale;
+    if (scale == 1) return put(std::move(name), WeightUse::linear, std::span(&part, 1));
+    const std::vector<float> matrix = scaled(part.data, part.type, part.rows, part.columns, part.row_stride, scale);
+    std::vector<float> bias_values;
+    if (part.bias != nullptr) bias_values = scaled(part.bias, part.type, 1, part.rows, part.rows, scale);
+    part = {.data = matrix.data(),
+            .type = DType::f32,
+            .rows = part.rows,
+            .columns = part.columns,
+            .bias = part.bias == nullptr ? nullptr : bias_values.data()};
     return put(std::move(name), WeightUse::linear, std::span(&part, 1));
   }
 
@@ -143,17 +168,41 @@ class Loader {
                          std::array<Rows, 3>{{{&places.query, queries}, {&places.key, keys}, {&places.value, keys}}},
                          decoder.qkv_bias));
     WEFT_ASSIGN(output, row_parallel(name("output"), places.output, queries, decoder.output_bias));
-    WEFT_ASSIGN(
-        gate_up,
-        column_parallel(name("gate_up"),
-                        std::array<Rows, 2>{{{&places.gate, rank_.intermediate}, {&places.up, rank_.intermediate}}},
-                        decoder.mlp_bias));
-    WEFT_ASSIGN(down, row_parallel(name("down"), places.down, rank_.intermediate, decoder.mlp_bias));
     out.qkv = std::move(qkv);
     out.output = std::move(output);
-    out.gate_up = std::move(gate_up);
-    out.down = std::move(down);
+    WEFT_TRY(load_mlps(layer, out));
     return out;
+  }
+
+  Status load_mlps(std::int64_t layer, LayerWeights& out) {
+    if (!has_experts(config_, layer)) {
+      const Slice columns = rank_.share_of(dense_columns(config_));
+      if (columns.count < 1)
+        return fail(ErrorCode::invalid_argument,
+                    fmt::format("model: tensor = {} is more than the width of the MLP in layer {}, {}",
+                                rank_.position.tp_size, layer, dense_columns(config_)));
+      WEFT_ASSIGN(mlp, load_mlp(fmt::format("layers.{}", layer), mlp_places(config_, layer), columns));
+      out.mlp = std::move(mlp);
+      return {};
+    }
+    const MatrixPlace place = router_place(config_, layer);
+    WEFT_ASSIGN(part, reader_.rows(place, {0, config_.shape.experts}));
+    WEFT_ASSIGN(router, put(fmt::format("layers.{}.router", layer), WeightUse::linear, std::span(&part, 1)));
+    out.router = std::move(router);
+    for (std::int32_t expert = 0; expert < config_.shape.experts; ++expert) {
+      WEFT_ASSIGN(mlp, load_mlp(fmt::format("layers.{}.experts.{}", layer, expert),
+                                expert_places(config_, layer, expert), rank_.intermediate));
+      out.experts.push_back(std::move(mlp));
+    }
+    return {};
+  }
+
+  Result<MlpWeights> load_mlp(const std::string& name, const MlpPlaces& places, Slice columns) {
+    const bool bias = config_.decoder.mlp_bias;
+    WEFT_ASSIGN(gate_up, column_parallel(name + ".gate_up",
+                                         std::array<Rows, 2>{{{&places.gate, columns}, {&places.up, columns}}}, bias));
+    WEFT_ASSIGN(down, row_parallel(name + ".down", places.down, columns, bias));
+    return MlpWeights{.gate_up = std::move(gate_up), .down = std::move(down)};
   }
 
   Result<WeightPointer> load_rope(const RopeSpec& rope) {
@@ -180,7 +229,11 @@ class Loader {
 
 Result<RankWeights> load_rank_weights(const Checkpoint& checkpoint, const ModelConfig& config, const RankShape& rank,
                                       const RunnerSpec& spec, std::int32_t context) {
-  return Loader(checkpoint, config, rank, spec, context).load();
+  try {
+    return Loader(checkpoint, config, rank, spec, context).load();
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::resource_exhausted, "model: no memory for a matrix while it is made ready");
+  }
 }
 
 }  // namespace weft::engine

@@ -16,6 +16,11 @@ namespace weft::engine {
 
 // Null: the decoder, or this rank, has no such weight. Shapes are this rank's: Hq query heads, Hkv KV heads,
 // I columns of the MLP, V ids.
+struct MlpWeights {
+  std::unique_ptr<Weight> gate_up;  // [2 I, H]
+  std::unique_ptr<Weight> down;     // [H, I]
+};
+
 struct LayerWeights {
   std::unique_ptr<Weight> attention_norm, attention_post_norm;  // [1, H]
   std::unique_ptr<Weight> qkv;                                  // [(Hq + 2 Hkv) D, H]
@@ -23,8 +28,9 @@ struct LayerWeights {
   FullNormWeights full_norm;                                    // Hq D and Hkv D elements
   std::unique_ptr<Weight> output;                               // [H, Hq D]
   std::unique_ptr<Weight> mlp_norm, mlp_post_norm;              // [1, H]
-  std::unique_ptr<Weight> gate_up;                              // [2 I, H]
-  std::unique_ptr<Weight> down;                                 // [H, I]
+  MlpWeights mlp;                                               // empty where there are experts
+  std::unique_ptr<Weight> router;                               // [experts, H]
+  std::vector<MlpWeights> experts;
 
   // Some norm of H elements; every layer has one.
   const Weight& any_norm() const noexcept { return attention_norm != nullptr ? *attention_norm : *attention_post_norm; }

@@ -17,6 +17,18 @@ MatrixPlace place(const MatrixSource& source, std::int64_t layer, std::int64_t r
           .first_row = source.first_row};
 }
 
+MatrixPlace expert_place(const MatrixSource& source, std::int64_t layer, std::int64_t expert, std::int64_t experts,
+                         std::int64_t rows, std::int64_t columns) {
+  MatrixPlace out = place(source, layer, rows, columns);
+  if (const auto hole = out.tensor.find("{e}"); hole != std::string::npos)
+    out.tensor.replace(hole, 3, std::to_string(expert));
+  if (!source.stacked) return out;
+  out.planes = experts;
+  out.first_row += expert * out.tensor_rows;
+  out.tensor_rows *= experts;
+  return out;
+}
+
 void add_layer(const ModelConfig& config, std::int64_t layer,
                std::map<std::string, std::vector<std::int64_t>>& tensors) {
   const DecoderSpec& decoder = config.decoder;
@@ -25,15 +37,24 @@ void add_layer(const ModelConfig& config, std::int64_t layer,
     if (!name.empty()) tensors[layer_name(name, layer)] = {size};
   };
   const auto add_matrix = [&](const MatrixPlace& matrix, bool bias) {
-    tensors[matrix.tensor] = {matrix.tensor_rows, matrix.columns};
+    tensors[matrix.tensor] = tensor_shape(matrix);
     if (bias) tensors[bias_name(matrix.tensor)] = {matrix.tensor_rows};
   };
   const LayerPlaces places = layer_places(config, layer);
   for (const MatrixPlace* matrix : {&places.query, &places.key, &places.value})
     add_matrix(*matrix, decoder.qkv_bias);
   add_matrix(places.output, decoder.output_bias);
-  for (const MatrixPlace* matrix : {&places.gate, &places.up, &places.down})
-    add_matrix(*matrix, decoder.mlp_bias);
+  const auto add_mlp = [&](const MlpPlaces& mlp) {
+    for (const MatrixPlace* matrix : {&mlp.gate, &mlp.up, &mlp.down})
+      add_matrix(*matrix, decoder.mlp_bias);
+  };
+  if (has_experts(config, layer)) {
+    add_matrix(router_place(config, layer), false);
+    for (std::int32_t expert = 0; expert < config.shape.experts; ++expert)
+      add_mlp(expert_places(config, layer, expert));
+  } else {
+    add_mlp(mlp_places(config, layer));
+  }
   for (const std::string* norm :
        {&names.attention_norm, &names.attention_post_norm, &names.mlp_norm, &names.mlp_post_norm})
     add_vector(*norm, config.shape.hidden);
@@ -83,10 +104,38 @@ LayerPlaces layer_places(const ModelConfig& config, std::int64_t layer) {
   return {.query = place(names.query, layer, query_rows, hidden),
           .key = place(names.key, layer, kv_rows, hidden),
           .value = place(names.value, layer, kv_rows, hidden),
-          .output = place(names.output, layer, hidden, query_rows),
-          .gate = place(names.gate, layer, shape.intermediate, hidden),
-          .up = place(names.up, layer, shape.intermediate, hidden),
-          .down = place(names.down, layer, hidden, shape.intermediate)};
+          .output = place(names.output, layer, hidden, query_rows)};
+}
+
+MlpPlaces mlp_places(const ModelConfig& config, std::int64_t layer) {
+  const TensorNames& names = config.decoder.names;
+  const std::int64_t hidden = config.shape.hidden;
+  const std::int64_t columns = dense_columns(config);
+  return {.gate = place(names.gate, layer, columns, hidden),
+          .up = place(names.up, layer, columns, hidden),
+          .down = place(names.down, layer, hidden, columns)};
+}
+
+MlpPlaces expert_places(const ModelConfig& config, std::int64_t layer, std::int64_t expert) {
+  const ExpertsSpec& experts = *config.decoder.experts;
+  const std::int64_t hidden = config.shape.hidden;
+  const std::int64_t columns = config.shape.intermediate;
+  const std::int64_t count = config.shape.experts;
+  return {.gate = expert_place(experts.gate, layer, expert, count, columns, hidden),
+          .up = expert_place(experts.up, layer, expert, count, columns, hidden),
+          .down = expert_place(experts.down, layer, expert, count, hidden, columns)};
+}
+
+MatrixPlace router_place(const ModelConfig& config, std::int64_t layer) {
+  return place(config.decoder.experts->router, layer, config.shape.experts, config.shape.hidden);
+}
+
+std::int64_t dense_columns(const ModelConfig& config) noexcept {
+  return config.decoder.experts ? config.decoder.experts->dense_intermediate : config.shape.intermediate;
+}
+
+bool has_experts(const ModelConfig& config, std::int64_t layer) noexcept {
+  return config.decoder.layers[static_cast<std::size_t>(layer)].experts;
 }
 
 std::map<std::string, std::vector<std::int64_t>> expected_tensors(const ModelConfig& config) {

@@ -17,17 +17,28 @@ namespace weft::engine {
 struct LayerPlaces {
   MatrixPlace query, key, value;  // [heads * head_dim, hidden]
   MatrixPlace output;             // [hidden, query_heads * head_dim]
-  MatrixPlace gate, up;           // [intermediate, hidden]
-  MatrixPlace down;               // [hidden, intermediate]
 };
 LayerPlaces layer_places(const ModelConfig& config, std::int64_t layer);
+
+struct MlpPlaces {
+  MatrixPlace gate, up;  // [columns, hidden]
+  MatrixPlace down;      // [hidden, columns]
+};
+// Of a layer without experts, and of one expert of a layer with experts.
+MlpPlaces mlp_places(const ModelConfig& config, std::int64_t layer);
+MlpPlaces expert_places(const ModelConfig& config, std::int64_t layer, std::int64_t expert);
+MatrixPlace router_place(const ModelConfig& config, std::int64_t layer);  // [experts, hidden]
+
+// Columns of the MLP of a layer without experts.
+std::int64_t dense_columns(const ModelConfig& config) noexcept;
+bool has_experts(const ModelConfig& config, std::int64_t layer) noexcept;
 
 // "model.layers.{}.x" -> "model.layers.3.x".
 std::string layer_name(const std::string& name, std::int64_t layer);
 // "x.weight" -> "x.bias".
 std::string bias_name(const std::string& weight);
 
-// Name -> shape of every tensor of a dense decoder.
+// Name -> shape of every tensor.
 std::map<std::string, std::vector<std::int64_t>> expected_tensors(const ModelConfig& config);
 
 // Names every tensor that is missing, of another shape or type, or there without a use: the first five of

@@ -1,6 +1,9 @@
 #include "engine/model/workspace.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "engine/model/tensor_list.h"
 
 namespace weft::engine {
 namespace {
@@ -39,7 +42,12 @@ RegionSizes region_sizes(const ModelConfig& config, const RankShape& rank, const
   at(Region::qkv) = tokens * (query_heads + 2 * kv_heads) * head_dim * element;
   at(Region::qk_sums) = config.decoder.qk_norm == QkNorm::full ? tokens * 2 * sizeof(float) : 0;
   at(Region::attended) = tokens * query_heads * head_dim * element;
-  at(Region::gated) = tokens * static_cast<Bytes>(rank.intermediate.count) * element;
+  const std::int64_t widest = std::max(rank.intermediate.count, rank.share_of(dense_columns(config)).count);
+  at(Region::gated) = tokens * static_cast<Bytes>(widest) * element;
+  const auto experts = static_cast<Bytes>(config.shape.experts);
+  at(Region::router) = tokens * experts * sizeof(float);
+  at(Region::expert_rows) = tokens * static_cast<Bytes>(config.shape.experts_per_token) * index;
+  at(Region::expert_in) = experts == 0 ? 0 : tokens * hidden * element;
   at(Region::sampled) = rank.last_stage ? sequences * hidden * element : 0;
   at(Region::logits) = rank.last_stage ? logits : 0;
   at(Region::gathered) = gathers || receives ? logits * static_cast<Bytes>(rank.position.tp_size) : 0;

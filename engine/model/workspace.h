@@ -26,6 +26,9 @@ enum class Region : std::uint8_t {
   qk_sums,          // [T, 2] f32; where queries and keys are normed over all heads
   attended,         // [T, Hq D]
   gated,            // [T, MLP columns]
+  router,           // [T, experts] f32; this and the next two where there are experts
+  expert_rows,      // [T, experts a token] i32: each expert's rows, one expert after the other
+  expert_in,        // [T, H] what one expert reads
   sampled,          // [S, H] rows whose logits are wanted; last stage
   logits,           // [S, widest vocabulary shard] f32; last stage
   gathered,         // [tp, S, widest vocabulary shard] f32; where logits of several ranks come together

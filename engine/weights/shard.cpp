@@ -56,8 +56,10 @@ ShardReader::ShardReader(const Checkpoint& checkpoint) : checkpoint_(checkpoint)
 ShardReader::~ShardReader() = default;
 
 Result<WeightPart> ShardReader::cut(const std::string& tensor, const TensorEntry& entry, Slice rows, Slice columns) {
-  const std::int64_t tensor_rows = entry.shape.size() == 1 ? 1 : entry.shape.front();
   const std::int64_t tensor_columns = entry.shape.back();
+  std::int64_t tensor_rows = 1;
+  for (std::size_t i = 0; i + 1 < entry.shape.size(); ++i)
+    tensor_rows *= entry.shape[i];  // no overflow: the tensor lies in a file
   if (rows.first < 0 || rows.count < 1 || rows.end() > tensor_rows || columns.first < 0 || columns.count < 1 ||
       columns.end() > tensor_columns)
     return fail(ErrorCode::internal,
@@ -97,13 +99,18 @@ Result<WeightPart> ShardReader::cut(const std::string& tensor, const TensorEntry
   return part;
 }
 
+std::vector<std::int64_t> tensor_shape(const MatrixPlace& place) {
+  if (place.planes == 0) return {place.tensor_rows, place.columns};
+  return {place.planes, place.tensor_rows / place.planes, place.columns};
+}
+
 Result<WeightPart> ShardReader::rows(const MatrixPlace& place, Slice rows) {
-  WEFT_ASSIGN(entry, checkpoint_.tensor(place.tensor, std::array{place.tensor_rows, place.columns}));
+  WEFT_ASSIGN(entry, checkpoint_.tensor(place.tensor, tensor_shape(place)));
   return cut(place.tensor, *entry, {place.first_row + rows.first, rows.count}, {0, place.columns});
 }
 
 Result<WeightPart> ShardReader::columns(const MatrixPlace& place, std::int64_t rows, Slice columns) {
-  WEFT_ASSIGN(entry, checkpoint_.tensor(place.tensor, std::array{place.tensor_rows, place.columns}));
+  WEFT_ASSIGN(entry, checkpoint_.tensor(place.tensor, tensor_shape(place)));
   return cut(place.tensor, *entry, {place.first_row, rows}, columns);
 }
 

@@ -40,13 +40,15 @@ struct WeightHash {
 std::string to_string(WeightHash hash);  // 32 hexadecimal digits
 
 // A matrix in the checkpoint: `rows` consecutive rows of a tensor, which may hold others above and below
-// (fused projections).
+// (fused projections), or in planes before and after (experts).
 struct MatrixPlace {
   std::string tensor;
-  std::int64_t tensor_rows = 0;
+  std::int64_t tensor_rows = 0;  // of all planes together
   std::int64_t columns = 0;
   std::int64_t first_row = 0;  // of the matrix, in the tensor
+  std::int64_t planes = 0;     // the tensor's first dimension of three; 0: it has two
 };
+std::vector<std::int64_t> tensor_shape(const MatrixPlace& place);
 
 // Not thread-safe. The checkpoint outlives it; parts are valid while both live.
 class ShardReader {

@@ -14,6 +14,8 @@ constexpr std::int32_t max_heads = 1 << 14;
 constexpr std::int32_t max_head_dim = 1 << 12;
 constexpr std::int32_t max_vocabulary = 1 << 24;
 constexpr std::int32_t max_positions = 1 << 27;
+constexpr std::int32_t max_experts = 1 << 12;
+constexpr std::int64_t max_experts_of_all_layers = 1 << 17;
 
 }  // namespace
 
@@ -82,6 +84,21 @@ void read_qwen_windows(ConfigReader& reader, ModelConfig& config) {
     const bool slides = sliding.empty() ? static_cast<std::int32_t>(i) >= first : sliding[i];
     if (slides) config.decoder.layers[i].window = window;
   }
+}
+
+ExpertsSpec read_experts(ConfigReader& reader, ModelConfig& config, ExpertKeys keys) {
+  ModelShape& shape = config.shape;
+  shape.experts = reader.size_or(keys.count, keys.default_count, max_experts);
+  shape.experts_per_token = reader.size_or("num_experts_per_tok", keys.default_per_token, max_experts);
+  if (shape.experts_per_token > shape.experts)
+    reader.problem("num_experts_per_tok", reader.find("num_experts_per_tok"),
+                   fmt::format("at most the number of experts, {}", shape.experts));
+  if (std::int64_t{shape.experts} * shape.layers > max_experts_of_all_layers)
+    reader.problem(keys.count, reader.find(keys.count),
+                   fmt::format("at most {} experts in all layers together", max_experts_of_all_layers));
+  for (LayerSpec& layer : config.decoder.layers)
+    layer.experts = true;
+  return {};
 }
 
 TensorNames llama_tensor_names() {

@@ -21,12 +21,15 @@ struct Family {
 std::span<const Family> families() noexcept;
 
 void describe_gemma3(ConfigReader& reader, ModelConfig& config);
+void describe_granitemoe(ConfigReader& reader, ModelConfig& config);
 void describe_llama(ConfigReader& reader, ModelConfig& config);
 void describe_mistral(ConfigReader& reader, ModelConfig& config);
+void describe_mixtral(ConfigReader& reader, ModelConfig& config);
 void describe_olmo2(ConfigReader& reader, ModelConfig& config);
 void describe_phi3(ConfigReader& reader, ModelConfig& config);
 void describe_qwen2(ConfigReader& reader, ModelConfig& config);
 void describe_qwen3(ConfigReader& reader, ModelConfig& config);
+void describe_qwen3_moe(ConfigReader& reader, ModelConfig& config);
 
 // What the families have in common.
 
@@ -56,6 +59,15 @@ void read_one_rope(ConfigReader& reader, ModelConfig& config, double default_the
 std::vector<bool> sliding_layers(ConfigReader& reader, const ModelShape& shape);
 // Qwen 2 and 3: windows only under `use_sliding_window`, from layer `max_window_layers` on.
 void read_qwen_windows(ConfigReader& reader, ModelConfig& config);
+
+struct ExpertKeys {
+  std::string_view count = "num_local_experts";
+  std::int32_t default_count = 8;
+  std::int32_t default_per_token = 2;
+};
+// How many experts there are and how many a token takes, into shape; every layer has them. Their shares are normalised and
+// their tensors have no names yet.
+ExpertsSpec read_experts(ConfigReader& reader, ModelConfig& config, ExpertKeys keys = {});
 
 // The names that Llama gave its tensors and that most families kept.
 TensorNames llama_tensor_names();

@@ -146,10 +146,12 @@ TEST(ModelConfig, WrongRopesAreNamed) {
 }
 
 TEST(ModelConfig, AnUnknownArchitectureListsTheKnown) {
-  expect_refused(tiny_config({{"architectures", {"MambaForCausalLM"}}}),
-                 "unknown architecture 'MambaForCausalLM'; this version knows Gemma3ForCausalLM, LlamaForCausalLM, "
-                 "MistralForCausalLM, Olmo2ForCausalLM, Phi3ForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM",
-                 ErrorCode::unimplemented);
+  expect_refused(
+      tiny_config({{"architectures", {"MambaForCausalLM"}}}),
+      "unknown architecture 'MambaForCausalLM'; this version knows Gemma3ForCausalLM, GraniteMoeForCausalLM, "
+      "LlamaForCausalLM, MistralForCausalLM, MixtralForCausalLM, Olmo2ForCausalLM, Phi3ForCausalLM, "
+      "Qwen2ForCausalLM, Qwen3ForCausalLM, Qwen3MoeForCausalLM",
+      ErrorCode::unimplemented);
   for (const json& none : {json(nullptr), json::array(), json("LlamaForCausalLM"), json{3}})
     expect_refused(tiny_config({{"architectures", none}}), "no 'architectures'");
 }
@@ -172,12 +174,18 @@ TEST(DecoderSpec, WhatTheForwardPassLacksIsNamedAndNothingIsIgnored) {
     change(spec);
     return unsupported_features(spec).size() == 1;
   };
-  EXPECT_TRUE(lacks([](DecoderSpec& spec) { spec.experts = ExpertsSpec{.count = 4}; }));
-  EXPECT_TRUE(lacks([](DecoderSpec& spec) { spec.layers[1].experts = true; }));
+  EXPECT_TRUE(lacks([](DecoderSpec& spec) { spec.experts = ExpertsSpec{.shared_intermediate = 4}; }));
+  EXPECT_TRUE(lacks([](DecoderSpec& spec) {
+    spec.experts = ExpertsSpec{};
+    spec.mlp_bias = true;
+  }));
   EXPECT_TRUE(lacks([](DecoderSpec& spec) { spec.norm.kind = NormKind::layer; }));
   EXPECT_TRUE(lacks([](DecoderSpec& spec) { spec.names.attention_norm.clear(); }));
   EXPECT_TRUE(lacks([](DecoderSpec& spec) { spec.gated_mlp = false; }));
-  EXPECT_TRUE(lacks([](DecoderSpec& spec) { spec.residual_scale = 0.5; }));
+  EXPECT_TRUE(lacks([](DecoderSpec& spec) {
+    spec.residual_scale = 0.5;
+    spec.names.mlp_post_norm = "n";
+  }));
 }
 
 TEST(ModelDirectory, AConfigThatDisagreesWithTheTensorsNamesBothShapes) {

@@ -57,6 +57,28 @@ std::vector<Variant> variants() {
         {"rope_parameters", both_ropes},
         {"attn_logit_softcapping", 3.0},
         {"final_logit_softcapping", 5.0}}},
+      {"mixtral",
+       {{"architectures", {"MixtralForCausalLM"}},
+        {"num_local_experts", 5},
+        {"num_experts_per_tok", 2},
+        {"sliding_window", 6}}},
+      {"qwen3_moe",
+       {{"architectures", {"Qwen3MoeForCausalLM"}},
+        {"num_experts", 7},
+        {"num_experts_per_tok", 3},
+        {"moe_intermediate_size", 11},
+        {"mlp_only_layers", {1}},
+        {"norm_topk_prob", false}}},
+      {"granitemoe",
+       {{"architectures", {"GraniteMoeForCausalLM"}},
+        {"attention_bias", true},
+        {"tie_word_embeddings", true},
+        {"num_local_experts", 4},
+        {"num_experts_per_tok", 1},
+        {"embedding_multiplier", 3.0},
+        {"attention_multiplier", 0.2},
+        {"residual_multiplier", 0.7},
+        {"logits_scaling", 2.5}}},
       {"olmo2", {{"architectures", {"Olmo2ForCausalLM"}}, {"attention_bias", true}}},
   };
 }
@@ -164,7 +186,8 @@ INSTANTIATE_TEST_SUITE_P(Forward, TinyModel,
 
 // 8 and 11 bits of mantissa, through three layers of small random weights.
 TEST(TinyModelIn16Bits, StaysNearPlainLoops) {
-  for (const json& changes : {json::object(), json{{"architectures", {"Olmo2ForCausalLM"}}}})
+  for (const json& changes : {json::object(), json{{"architectures", {"Olmo2ForCausalLM"}}},
+                              json{{"architectures", {"MixtralForCausalLM"}}, {"num_experts_per_tok", 8}}})
     for (const auto& device : devices())
       for (const Split split : {Split{1, 1}, Split{3, 2}}) {
         expect_plain_logits(changes, device.second, split, DType::bf16, 6e-2);

@@ -104,7 +104,7 @@ class PlainDecoder {
     branch = norm_all(std::move(branch), post_norm, layer);
     for (std::size_t t = 0; t < stream.size(); ++t)
       for (std::size_t i = 0; i < stream[t].size(); ++i)
-        stream[t][i] += branch[t][i];
+        stream[t][i] += spec_.residual_scale * branch[t][i];
   }
 
   double frequency(const RopeSpec& rope, std::int32_t pair) const {
@@ -202,21 +202,54 @@ class PlainDecoder {
     return 0;
   }
 
-  std::vector<Vector> mlp(std::int64_t layer, const std::vector<Vector>& in) {
-    const engine::LayerPlaces places = engine::layer_places(config_, layer);
-    const std::int64_t width = config_.shape.intermediate;
+  Vector gated_mlp(const engine::MlpPlaces& places, std::int64_t width, const Vector& in) {
     Vector gate_bias, up_bias, down_bias;
     const Vector gate = matrix(places.gate, width, spec_.mlp_bias, gate_bias);
     const Vector up = matrix(places.up, width, spec_.mlp_bias, up_bias);
     const Vector down = matrix(places.down, config_.shape.hidden, spec_.mlp_bias, down_bias);
-    std::vector<Vector> out;
-    for (const Vector& row : in) {
-      Vector wide = times(up, row.size(), row, up_bias);
-      const Vector gates = times(gate, row.size(), row, gate_bias);
-      for (std::size_t i = 0; i < wide.size(); ++i)
-        wide[i] *= activate(gates[i]);
-      out.push_back(times(down, static_cast<std::size_t>(width), wide, down_bias));
+    Vector wide = times(up, in.size(), in, up_bias);
+    const Vector gates = times(gate, in.size(), in, gate_bias);
+    for (std::size_t i = 0; i < wide.size(); ++i)
+      wide[i] *= activate(gates[i]);
+    return times(down, static_cast<std::size_t>(width), wide, down_bias);
+  }
+
+  // Shazeer et al., arXiv 1701.06538, eq. 1, with the gate of the family.
+  Vector mixture(std::int64_t layer, const Vector& in) {
+    const auto count = static_cast<std::size_t>(config_.shape.experts);
+    Vector none;
+    const Vector router = matrix(engine::router_place(config_, layer), config_.shape.experts, false, none);
+    Vector shares = times(router, in.size(), in);
+    for (double& share : shares)
+      share = std::exp(share);
+    double all = 0, chosen = 0;
+    for (const double share : shares)
+      all += share;
+    std::vector<bool> takes(count, false);
+    for (std::int32_t k = 0; k < config_.shape.experts_per_token; ++k) {
+      std::size_t best = count;
+      for (std::size_t e = 0; e < count; ++e)
+        if (!takes[e] && (best == count || shares[e] > shares[best])) best = e;
+      takes[best] = true;
+      chosen += shares[best];
     }
+    Vector out(in.size(), 0);
+    for (std::size_t e = 0; e < count; ++e) {
+      if (!takes[e]) continue;
+      const auto expert = engine::expert_places(config_, layer, static_cast<std::int64_t>(e));
+      const Vector part = gated_mlp(expert, config_.shape.intermediate, in);
+      for (std::size_t i = 0; i < out.size(); ++i)
+        out[i] += shares[e] / (spec_.experts->normalize ? chosen : all) * part[i];
+    }
+    return out;
+  }
+
+  std::vector<Vector> mlp(std::int64_t layer, const std::vector<Vector>& in) {
+    const bool mixes = spec_.layers[static_cast<std::size_t>(layer)].experts;
+    std::vector<Vector> out;
+    for (const Vector& row : in)
+      out.push_back(mixes ? mixture(layer, row)
+                          : gated_mlp(engine::mlp_places(config_, layer), engine::dense_columns(config_), row));
     return out;
   }
 

@@ -119,6 +119,13 @@ TEST_F(Runner, MemoryIsWhatWasEstimatedWithoutLoading) {
       {{"attention_bias", true}, {"mlp_bias", true}, {"tie_word_embeddings", true}},
       {{"architectures", {"Qwen3ForCausalLM"}}},
       {{"architectures", {"Olmo2ForCausalLM"}}},
+      {{"architectures", {"MixtralForCausalLM"}}, {"num_local_experts", 4}},
+      {{"architectures", {"GraniteMoeForCausalLM"}}, {"residual_multiplier", 0.5}, {"attention_bias", true}},
+      {{"architectures", {"Qwen3MoeForCausalLM"}},
+       {"num_experts", 4},
+       {"num_experts_per_tok", 2},
+       {"moe_intermediate_size", 7},
+       {"decoder_sparse_step", 2}},
   };
   for (const nlohmann::json& changes : variants) {
     ASSERT_NO_FATAL_FAILURE(write_tiny_model(directory_, tiny_config(changes)));
