@@ -1,4 +1,4 @@
-// One collective, done and checked: the data it is given, what it should give, and what must not be touched.
+// One collective, done and checked: what it gave, and what must not be touched.
 #pragma once
 
 #include <cstddef>
@@ -7,37 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "tests/conformance/communicator/expected.h"
 #include "tests/conformance/communicator/ranks.h"
-#include "tests/conformance/communicator/values.h"
 
 namespace weft::conformance {
-
-enum class Collective : std::uint8_t {
-  all_reduce,
-  all_gather,
-  reduce_scatter,
-  broadcast,
-  all_to_all,
-  all_to_all_v,
-  message,  // send and recv, round the ring: each rank to the next
-};
-const char* to_string(Collective collective) noexcept;
-constexpr bool reduces(Collective collective) noexcept {
-  return collective == Collective::all_reduce || collective == Collective::reduce_scatter;
-}
-
-struct Call {
-  Collective collective = Collective::all_reduce;
-  DType type = DType::f32;
-  ReduceOp op = ReduceOp::sum;
-  std::size_t count = 0;   // elements: of the whole for all_reduce, broadcast and messages, of a part for the others
-  std::size_t offset = 0;  // elements from an aligned address
-  bool allocated = false;  // in the group's memory, or in any
-  std::int32_t root = 0;
-  std::uint32_t tag = 0;
-  std::uint64_t salt = 0;  // other data for each
-};
-std::string describe(const Call& call);
 
 // Memory between two strips of sentinels. Foreign, or of the group's allocate().
 class Guarded {
@@ -62,9 +35,12 @@ class Guarded {
   Buffer buffer_;
 };
 
+// A stream of the rank's case, of position `from` in a group of `ranks` (0: of all ranks of the case).
+Origin origin_of(const Rank& rank, std::uint64_t call, std::int32_t from, std::int32_t ranks = 0);
+
 // Does `call` with the group's other ranks and fails the case where the result is wrong, an input has changed or anything round the
-// buffers was written. The hash of what an all_reduce gave.
-std::uint64_t perform(const Rank& rank, Group& group, const Call& call);
+// buffers was written.
+void perform(const Rank& rank, Group& group, const Call& call);
 
 // The values that make the rows of a sweep.
 struct Sweep {

@@ -114,22 +114,24 @@ void a_rank_that_leaves_is_missed(Context& context) {
       });
 }
 
-// One all_reduce after the other until one fails; what is ok must be right.
+// One all_reduce after the other until one fails; what is ok must be right, and of this round.
 Error reduce_until_error(const Rank& rank, Group& group, std::string_view what) {
   constexpr std::size_t count = 70'000;
-  std::vector<Data> all;
-  for (std::uint64_t peer = 0; peer < 3; ++peer)
-    all.push_back(data_of(DType::i32, peer, count));
-  const Data expected = reduce(DType::i32, ReduceOp::sum, all).exact;
-  const Guarded memory(expected.size());
-  for (int round = 0;; ++round) {
-    memory.fill(all[static_cast<std::size_t>(rank.index)]);
+  const Guarded memory(count * sizeof(std::int32_t));
+  for (std::uint64_t round = 0;; ++round) {
+    Parts given;
+    for (std::int32_t peer = 0; peer < group.size(); ++peer)
+      given.push_back({.origin = origin_of(rank, round, peer), .count = count});
+    fill(memory.bytes(), DType::i32, given[static_cast<std::size_t>(rank.index)].origin);
     Result<Work> work = group.all_reduce(memory.buffer(), DType::i32, ReduceOp::sum, {});
     if (!work) return work.error();
     const Status status = work->wait(Deadline::never());
     if (!status) return status.error();
-    const std::string wrong = difference(DType::i32, expected, memory.bytes());
-    rank.context.expect(wrong.empty(), fmt::format("{}: all_reduce {} is ok and wrong: {}", what, round, wrong));
+    const Call call{.type = DType::i32, .count = count};
+    const Side side{.type = DType::i32, .in = {}, .out = {}, .terms = given};
+    const std::string wrong = difference(call, side, memory.bytes(), true);
+    rank.context.expect(
+        wrong.empty(), fmt::format("{}: all_reduce {} is ok and wrong at rank {}: {}", what, round, rank.index, wrong));
     rank.context.expect(!rank.context.deadline().passed(), fmt::format("{}: nobody noticed", what));
     if (round == 5 && rank.index == 0) rank.mark("under way");
   }
@@ -270,14 +272,21 @@ void the_next_incarnation_opens(Context& context) {
   world.finish();
 }
 
-// The rank that is killed may have said that it is there.
-void killed_while_they_meet(Context& context) {
+// Until the store has a key of the group, which its owner does not tell; or a while, of a communicator without keys.
+void await_keys(const Context& context, World& world, const std::string& group) {
+  const Deadline deadline = Deadline::in(scaled(context, seconds(1)));
+  while (!deadline.passed() && context.take(world.store().list("group/" + group, patience(context)), "list").empty())
+    (void)world.store().wait({"case/never"}, Deadline::in(milliseconds(5)));
+}
+
+// The rank that is killed has said that it is there, as far as anybody can tell, or perhaps not; it was alone until then, or not.
+void killed_while_they_meet(Context& context, bool alone) {
   World world(context);
   const auto body = [&](Rank& rank) {
+    if (rank.index == 2 || (alone && rank.index != victim)) rank.await("killed");
     GroupSpec spec = rank.spec("meeting/1");
-    spec.deadline = Deadline::in(rank.scaled(milliseconds(1500)));
+    if (rank.index != victim) spec.deadline = Deadline::in(rank.scaled(milliseconds(1500)));
     if (rank.index == victim) rank.mark("opening");
-    if (rank.index == 2) rank.await("killed");
     const auto opened = rank.communicator.open(spec);
     context.expect(Clock::now() - spec.deadline.at() <= rank.scaled(seconds(1)), "the open ended over a second late");
     context.expect(!opened, "a group opened of which a rank had been killed before all had come");
@@ -285,9 +294,15 @@ void killed_while_they_meet(Context& context) {
   for (std::int32_t index = 0; index < 3; ++index)
     world.start(index, 3, body);
   world.await("opening");
+  if (alone) await_keys(context, world, "meeting/1");
   world.kill(victim);
   world.mark("killed");
   world.finish();
+}
+
+void killed_while_they_meet(Context& context) {
+  for (const bool alone : {false, true})
+    killed_while_they_meet(context, alone);
 }
 
 constexpr Case failure_rules[] = {

@@ -7,14 +7,19 @@
 namespace weft::conformance {
 namespace {
 
-// One message's memory and what stands in it.
+// One message's memory and what stands in it: elements of rank `from`, others for each `number` (and each pair of ranks).
 struct Letter {
   explicit Letter(std::size_t count) : memory(count * sizeof(std::int32_t)), elements(count) {}
-  Letter(std::size_t count, std::uint64_t salt) : Letter(count) { memory.fill(data_of(DType::i32, salt, count)); }
+  Letter(const Rank& rank, std::size_t count, std::uint64_t number) : Letter(count) {
+    fill(memory.bytes(), DType::i32, origin_of(rank, number, rank.index));
+  }
 
-  void expect(const Rank& rank, std::uint64_t salt, std::string_view which) const {
-    const std::string wrong = difference(DType::i32, data_of(DType::i32, salt, elements), memory.bytes());
-    rank.context.expect(wrong.empty() && memory.intact(), fmt::format("{}: {}", which, wrong));
+  void expect(const Rank& rank, std::int32_t from, std::uint64_t number, std::string_view which) const {
+    const std::string wrong =
+        difference(DType::i32, Parts{{.origin = origin_of(rank, number, from), .count = elements}}, memory.bytes());
+    rank.context.expect(wrong.empty() && memory.intact(),
+                        fmt::format("{}, at rank {} from rank {}: {}", which, rank.index, from,
+                                    wrong.empty() ? "memory outside was written" : wrong));
   }
 
   Guarded memory;
@@ -36,13 +41,13 @@ void in_order(Context& context) {
     constexpr std::size_t letters = 40;
     constexpr std::size_t same = 7;  // elements: with one length only the order tells messages apart
     for (std::size_t number = 0; number < letters; ++number) {
-      Letter letter(same, number);
       if (rank.index == 0) {
+        const Letter letter(rank, same, number);
         rank.finish(group->send(letter.memory.buffer(), DType::i32, 1, 3, {}), "send");
       } else {
         Letter taken(same);
         rank.finish(group->recv(taken.memory.buffer(), DType::i32, 0, 3, {}), "recv");
-        taken.expect(rank, number, fmt::format("message {} of {} with one tag", number, letters));
+        taken.expect(rank, 0, number, fmt::format("message {} of {} with one tag", number, letters));
       }
     }
     // The same with all of them under way at once.
@@ -50,14 +55,14 @@ void in_order(Context& context) {
     std::vector<Result<Work>> works;
     all.reserve(letters);
     for (std::size_t number = 0; number < letters; ++number) {
-      all.push_back(rank.index == 1 ? Letter(same, 100 + number) : Letter(same));
+      all.push_back(rank.index == 1 ? Letter(rank, same, 100 + number) : Letter(same));
       const Buffer buffer = all.back().memory.buffer();
       works.push_back(rank.index == 1 ? group->send(buffer, DType::i32, 0, 3, {})
                                       : group->recv(buffer, DType::i32, 1, 3, {}));
     }
     finish_all(rank, std::move(works), "messages under way at once");
     for (std::size_t number = 0; number < letters && rank.index == 0; ++number)
-      all[number].expect(rank, 100 + number, fmt::format("message {} of {} under way at once", number, letters));
+      all[number].expect(rank, 1, 100 + number, fmt::format("message {} of {} under way at once", number, letters));
     rank.close(group);
   });
 }
@@ -75,7 +80,7 @@ void tags_are_apart(Context& context) {
     if (rank.index == 0) {
       for (std::size_t round = 0; round < rounds; ++round)
         for (const std::uint32_t tag : tags) {
-          all.emplace_back(11, salt(round, tag));
+          all.emplace_back(rank, 11, salt(round, tag));
           works.push_back(group->send(all.back().memory.buffer(), DType::i32, 1, tag, {}));
         }
       finish_all(rank, std::move(works), "send");
@@ -85,7 +90,7 @@ void tags_are_apart(Context& context) {
         for (std::size_t round = 0; round < rounds; ++round) {
           Letter taken(11);
           rank.finish(group->recv(taken.memory.buffer(), DType::i32, 0, tags[at], {}), "recv");
-          taken.expect(rank, salt(round, tags[at]), fmt::format("message {} with tag {}", round, tags[at]));
+          taken.expect(rank, 0, salt(round, tags[at]), fmt::format("message {} with tag {}", round, tags[at]));
         }
     }
     rank.close(group);
@@ -97,8 +102,7 @@ void beside_collectives(Context& context) {
   world.run(3, [&](Rank& rank) {
     auto group = rank.open("beside");
     for (std::size_t round = 0; round < 10; ++round) {
-      const auto index = static_cast<std::size_t>(rank.index);
-      Letter out(length_of(round), round * 10 + index);
+      Letter out(rank, length_of(round), round);
       Letter in(length_of(round));
       Result<Work> taken = group->recv(in.memory.buffer(), DType::i32, (rank.index + 2) % 3, 9, {});
       perform(rank, *group, {.type = DType::f32, .count = 3000, .salt = round});
@@ -106,7 +110,7 @@ void beside_collectives(Context& context) {
       perform(rank, *group, {.collective = Collective::all_gather, .type = DType::u8, .count = 77, .salt = round});
       rank.finish(std::move(sent), "send between collectives");
       rank.finish(std::move(taken), "recv begun before a collective");
-      in.expect(rank, round * 10 + (index + 2) % 3, "a message between collectives");
+      in.expect(rank, (rank.index + 2) % 3, round, "a message between collectives");
     }
     rank.close(group);
   });
@@ -118,14 +122,13 @@ void both_ways_at_once(Context& context) {
   world.run(2, [&](Rank& rank) {
     auto group = rank.open("both");
     for (const std::size_t count : {std::size_t{1}, std::size_t{1} << 18}) {
-      const auto index = static_cast<std::uint64_t>(rank.index);
-      Letter out(count, index);
+      Letter out(rank, count, 0);
       Letter in(count);
       Result<Work> sent = group->send(out.memory.buffer(), DType::i32, 1 - rank.index, 5, {});
       Result<Work> taken = group->recv(in.memory.buffer(), DType::i32, 1 - rank.index, 5, {});
       rank.finish(std::move(sent), "send");
       rank.finish(std::move(taken), "recv");
-      in.expect(rank, 1 - index, fmt::format("{} elements both ways", count));
+      in.expect(rank, 1 - rank.index, 0, fmt::format("{} elements both ways", count));
     }
     rank.close(group);
   });
@@ -140,10 +143,9 @@ void all_pairs_at_once(Context& context) {
     std::vector<Result<Work>> works;
     out.reserve(8);
     in.reserve(8);
-    const auto salt = [](std::int32_t from, std::int32_t to) { return static_cast<std::uint64_t>(from * 8 + to); };
     for (std::int32_t peer = 0; peer < 4; ++peer) {
       if (peer == rank.index) continue;
-      out.emplace_back(5000, salt(rank.index, peer));
+      out.emplace_back(rank, 5000, static_cast<std::uint64_t>(peer));
       works.push_back(group->send(out.back().memory.buffer(), DType::i32, peer, 1, {}));
     }
     for (std::int32_t peer = 3; peer >= 0; --peer) {
@@ -155,7 +157,7 @@ void all_pairs_at_once(Context& context) {
     std::size_t at = 0;
     for (std::int32_t peer = 3; peer >= 0; --peer)
       if (peer != rank.index)
-        in[at++].expect(rank, salt(peer, rank.index), fmt::format("the message of rank {}", peer));
+        in[at++].expect(rank, peer, static_cast<std::uint64_t>(rank.index), "a message of one of all pairs");
     rank.close(group);
   });
 }

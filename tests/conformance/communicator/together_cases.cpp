@@ -190,6 +190,7 @@ void random_operations(Context& context, std::int32_t ranks, Duration length) {
         call.root = static_cast<std::int32_t>(random() % static_cast<std::uint64_t>(ranks));
         call.tag = static_cast<std::uint32_t>(random() % 65536);
         call.salt = random();
+        call.values = random() % 2 == 0 ? Values::wide : Values::exact;
         perform(rank, *group, call);
       }
       rank.close(group);

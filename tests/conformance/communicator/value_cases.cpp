@@ -57,7 +57,7 @@ void same_bits_everywhere(Context& context) {
         for (const ReduceOp op : all_ops)
           for (const std::size_t count : {1, 333, 20'000, 100'001}) {
             const Guarded memory(count * size_of(type));
-            memory.fill(data_of(type, at * 8 + static_cast<std::size_t>(rank.index), count));
+            fill(memory.bytes(), type, origin_of(rank, at, rank.index));
             if (count > 300 && rank.index != 1)
               put(memory.bytes().data() + 200 * size_of(type), type,
                   std::copysign(std::numeric_limits<double>::quiet_NaN(), rank.index == 0 ? 1.0 : -1.0));
@@ -96,7 +96,7 @@ void sums_go_in_rank_order(Context& context) {
       for (const DType type : {DType::f32, DType::bf16}) {
         std::vector<Data> all;
         for (std::int32_t peer = 0; peer < ranks; ++peer)
-          all.push_back(data_of(type, static_cast<std::uint64_t>(peer) + 77, count));
+          all.push_back(data_of(type, origin_of(rank, 0, peer), count));
         const Data expected = reduce(type, ReduceOp::sum, all).exact;
         const Data& mine = all[static_cast<std::size_t>(rank.index)];
         // The same elements whole, and in pieces of other lengths at other offsets.
