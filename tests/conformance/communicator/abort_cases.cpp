@@ -120,7 +120,18 @@ void abort_before_an_operation(Context& context) {
   });
 }
 
-// Aborts come while the ranks are busy, at whatever moment it happens to be, from two threads.
+void expect_aborted(const Rank& rank, const Error& error, Duration later) {
+  const bool why = error.code == ErrorCode::cancelled && error.message.find("enough") != std::string::npos;
+  rank.context.expect(
+      why || error.code == ErrorCode::failed_precondition,
+      fmt::format("a busy rank that was aborted ended with {}, expected the error that abort was given, or "
+                  "failed_precondition",
+                  weft::to_string(error)));
+  rank.context.expect(later < rank.scaled(seconds(1)), "a busy rank ended over a second after abort");
+}
+
+// Aborts come while the ranks are busy, at whatever moment it happens to be, from two threads. The rank that aborts hears why, and
+// soon; the others hear of it in their own ways.
 void abort_at_any_moment(Context& context) {
   World world(context);
   world.run(3, [&](Rank& rank) {
@@ -128,14 +139,16 @@ void abort_at_any_moment(Context& context) {
       auto group = rank.open(fmt::format("busy/{}", round));
       const Guarded memory(std::size_t{40'000});
       const bool aborts = round % 3 == rank.index;
-      std::mutex mutex;  // guards turns
+      std::mutex mutex;  // guards turns, aborted
       std::condition_variable changed;
       int turns = 0;
+      Time aborted = Time::max();
       std::vector<std::thread> others;
       for (int other = 0; other < (aborts ? 2 : 0); ++other)
         others.emplace_back([&, other] {
           std::unique_lock lock(mutex);
           changed.wait_for(lock, rank.scaled(seconds(10)), [&] { return turns > 3 * round + other; });
+          aborted = std::min(aborted, Clock::now());
           lock.unlock();
           group->abort({ErrorCode::cancelled, "enough"});
         });
@@ -148,9 +161,11 @@ void abort_at_any_moment(Context& context) {
         ++turns;
         changed.notify_all();
       }
+      const Time ended = Clock::now();
       for (std::thread& other : others)
         other.join();
       context.expect(!status, "a group that one rank aborted goes on");
+      if (aborts) expect_aborted(rank, status.error(), ended - aborted);
       (void)group->close(Deadline::in(rank.scaled(seconds(2))));
     }
   });
@@ -185,7 +200,7 @@ constexpr Case abort_rules[] = {
      .level = Level::must,
      .needs = "",
      .since = "1",
-     .title = "abort may come at any moment of a busy group, from several threads",
+     .title = "abort may come at any moment of a busy group, from several threads, and ends it as it ends any other",
      .rationale = "Its caller knows nothing of what the group is doing.",
      .body = abort_at_any_moment,
      .limit = seconds(60)},

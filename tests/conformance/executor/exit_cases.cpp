@@ -81,8 +81,15 @@ void told_ends_are_ends(Context& context) {
   for (int round = 0; round < 5; ++round) {
     const GangSpec spec = bench.gang({"g", round}, 2);
     const std::vector<Peer*> peers = bench.start(spec);
+    // The end of its output is not a rank's end; nor is a stop: ranks that have not been told to exit would still answer.
+    for (const char* const standard : {"0", "1", "2"})
+      peers[0]->order({"close", standard});
+    let_pass(bench, {"other", round});
+    context.expect(bench.sink().all(spec.gang, Told::What::exit).empty(), "an exit was told of ranks that live");
+    const bool by_itself = round % 2 == 0;
     for (Peer* const peer : peers)
-      peer->tell({"exit", "0"});
+      by_itself ? peer->tell({"exit", "0"}) : peer->order({"ignore", std::to_string(SIGTERM)});
+    if (!by_itself) context.expect_ok(bench->stop(spec.gang, at_once), "stop");
     bench.sink().wait_exits(spec.gang, 2);
     for (Peer* const peer : peers)
       context.expect(!peer->lives(), "a rank lives on after its exit was told");

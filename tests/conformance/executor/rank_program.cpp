@@ -154,6 +154,10 @@ class Rank {
       ::signal(number, SIG_IGN);
       return {"done"};
     }
+    if (word == "close") {
+      ::close(number);
+      return {"done"};
+    }
     if (command.size() < 3) return {"what?", word};
     if (word == "print") return print(number, command[2]);
     if (word == "honour") {

@@ -17,6 +17,7 @@
 //   print DESCRIPTOR TEXT      -> ["done"] or ["failed", why]
 //   ignore SIGNAL              -> ["done"]
 //   honour SIGNAL CODE         -> ["done"]; at the signal it says ["signal"] and exits with CODE
+//   close DESCRIPTOR           -> ["done"]
 //   child NAME group|session   -> ["done"]; a forked process says hello under NAME and takes commands as well
 //   exit CODE, raise SIGNAL    -> no answer
 //

@@ -9,13 +9,14 @@
 namespace weft::conformance {
 namespace {
 
-constexpr std::array root_keys{"kind", "controls", "profile", "sane", "covers", "mutant"};
+constexpr std::array root_keys{"kind", "controls", "profile", "sane", "covers", "exempt", "mutant"};
 constexpr std::array mutant_keys{"name", "library", "breaks", "fails", "may_fail"};
+constexpr std::array exempt_keys{"rule", "reason"};
 
 class Reader {
  public:
-  Reader(const std::filesystem::path& path, const std::vector<std::string>& must, MutantList& list)
-      : path_(path), folder_(path.parent_path().filename().string()), must_(must), list_(list) {}
+  Reader(const std::filesystem::path& path, const std::vector<std::string>& rules, MutantList& list)
+      : path_(path), folder_(path.parent_path().filename().string()), rules_(rules), list_(list) {}
 
   void read() {
     try {
@@ -78,10 +79,34 @@ class Reader {
   }
 
   void expect_covered() {
+    const std::set<std::string> exempt = exempted();
     const auto prefix = root_["covers"].value<std::string>();
     if (!prefix) return;
-    for (const std::string& id : must_)
-      if (id.starts_with(*prefix + "-") && !broken_.contains(id)) problem("no mutant fails " + id);
+    for (const std::string& id : rules_)
+      if (id.starts_with(*prefix + "-") && !broken_.contains(id) && !exempt.contains(id))
+        problem("no mutant fails " + id);
+  }
+
+  // Rules that no mutant can break, as the file says; each is a rule, has a reason, and is broken by none.
+  std::set<std::string> exempted() {
+    std::set<std::string> exempt;
+    const toml::array* list = root_["exempt"].as_array();
+    if (list == nullptr) return exempt;
+    for (const toml::node& node : *list) {
+      const toml::table* one = node.as_table();
+      if (one == nullptr) {
+        problem("an exemption that is no table");
+        continue;
+      }
+      expect_keys(*one, exempt_keys);
+      const std::string rule = (*one)["rule"].value_or<std::string>("");
+      if ((*one)["reason"].value_or<std::string>("").empty()) problem("the exemption of '" + rule + "' has no reason");
+      if (std::find(rules_.begin(), rules_.end(), rule) == rules_.end())
+        problem("'" + rule + "' is exempt and no rule");
+      if (broken_.contains(rule)) problem(rule + " is exempt, and a mutant fails it");
+      exempt.insert(rule);
+    }
+    return exempt;
   }
 
   static std::set<std::string> ids_of(const toml::table& table, const char* key) {
@@ -102,7 +127,7 @@ class Reader {
 
   const std::filesystem::path path_;
   const std::string folder_;
-  const std::vector<std::string>& must_;
+  const std::vector<std::string>& rules_;
   MutantList& list_;
   toml::table root_;
   std::set<std::string> names_;
@@ -112,7 +137,7 @@ class Reader {
 
 }  // namespace
 
-MutantList read_mutants(const std::string& directory, const std::vector<std::string>& must) {
+MutantList read_mutants(const std::string& directory, const std::vector<std::string>& rules) {
   namespace fs = std::filesystem;
   std::vector<fs::path> files;
   for (const fs::directory_entry& entry : fs::directory_iterator(directory))
@@ -120,7 +145,7 @@ MutantList read_mutants(const std::string& directory, const std::vector<std::str
   std::sort(files.begin(), files.end());
   MutantList list;
   for (const fs::path& file : files)
-    Reader(file, must, list).read();
+    Reader(file, rules, list).read();
   return list;
 }
 

@@ -24,7 +24,8 @@ struct MutantList {
   std::vector<Mutant> unbroken;  // one a library
   std::vector<std::string> problems;
 };
-// `must`: the ids of level must. A folder that says `covers = "LB"` has a mutant for each of them that begins with it.
-MutantList read_mutants(const std::string& directory, const std::vector<std::string>& must);
+// `rules`: the ids of all rules. A folder that says `covers = "LB"` has, for each of them that begins with it, a mutant that fails it
+// or an [[exempt]] that says why there is none.
+MutantList read_mutants(const std::string& directory, const std::vector<std::string>& rules);
 
 }  // namespace weft::conformance

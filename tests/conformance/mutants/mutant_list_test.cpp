@@ -18,10 +18,10 @@ using ::testing::IsEmpty;
 
 class ReadMutants : public ::testing::Test {
  protected:
-  MutantList read(const std::string& folder, const std::string& text, const std::vector<std::string>& must = {}) {
+  MutantList read(const std::string& folder, const std::string& text, const std::vector<std::string>& rules = {}) {
     std::filesystem::create_directories(directory_.path() + "/" + folder);
     directory_.write(folder + "/mutants.toml", text);
-    return read_mutants(directory_.path(), must);
+    return read_mutants(directory_.path(), rules);
   }
 
   const std::string controls_ = "controls = [\"LB-01\", \"LB-02\", \"LB-03\", \"LB-04\", \"LB-05\"]\n";
@@ -52,6 +52,18 @@ TEST_F(ReadMutants, AFileWhoseFaultIsItsOwnIsNotAskedToBeUnbroken) {
 TEST_F(ReadMutants, ARuleThatNoMutantBreaksIsAProblem) {
   const MutantList list = read("balancer", "covers = \"LB\"\n" + controls_ + forgets_, {"LB-20", "LB-21", "DV-01"});
   EXPECT_THAT(list.problems, ElementsAre("balancer/mutants.toml: no mutant fails LB-21"));
+}
+
+TEST_F(ReadMutants, ARuleMayBeExemptWithAReason) {
+  const std::string exempt = "[[exempt]]\nrule = \"LB-21\"\nreason = \"it needs two machines\"\n";
+  const std::string covers = "covers = \"LB\"\n" + controls_ + forgets_;
+  EXPECT_THAT(read("balancer", covers + exempt, {"LB-01", "LB-20", "LB-21"}).problems, IsEmpty());
+  EXPECT_THAT(read("balancer", covers + "[[exempt]]\nrule = \"LB-21\"\n", {"LB-21"}).problems,
+              ElementsAre("balancer/mutants.toml: the exemption of 'LB-21' has no reason"));
+  EXPECT_THAT(read("balancer", covers + exempt, {"LB-20"}).problems,
+              ElementsAre("balancer/mutants.toml: 'LB-21' is exempt and no rule"));
+  EXPECT_THAT(read("balancer", covers + "[[exempt]]\nrule = \"LB-20\"\nreason = \"?\"\n", {"LB-20"}).problems,
+              ElementsAre("balancer/mutants.toml: LB-20 is exempt, and a mutant fails it"));
 }
 
 TEST_F(ReadMutants, WhatIsWrongIsSaid) {

@@ -4,12 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <utility>
 
-#include "tests/conformance/mutants/communicator/arithmetic.h"
 #include "tests/conformance/mutants/communicator/leaks.h"
+#include "tests/conformance/mutants/communicator/process.h"
 #include "tests/conformance/mutants/communicator/switches.h"
 
 namespace mutant {
@@ -27,14 +26,25 @@ using weft::Work;
 
 namespace {
 
-std::size_t index(std::int32_t rank) { return static_cast<std::size_t>(rank); }
+// Added to a tag: the peer has begun to receive.
+constexpr std::uint32_t recv_begun = 65536;
 
 }  // namespace
 
+std::mutex MeshGroup::process_mutex_;
+std::set<MeshGroup*> MeshGroup::living_;
+
 MeshGroup::MeshGroup(const weft::GroupSpec& spec, Mesh mesh)
-    : spec_(spec), mesh_(std::move(mesh)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), segment_(leak_at_open()) {}
+    : spec_(spec), mesh_(std::move(mesh)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), segment_(leak_at_open()) {
+  const std::lock_guard lock(process_mutex_);
+  living_.insert(this);
+}
 
 MeshGroup::~MeshGroup() {
+  {
+    const std::lock_guard lock(process_mutex_);
+    living_.erase(this);
+  }
   abort(Error{ErrorCode::aborted, "mutant: dropped", false});
   if (!breaks("destructor_forgets")) static_cast<void>(close(Deadline::in(std::chrono::seconds(1))));
 }
@@ -100,6 +110,10 @@ Result<Work> MeshGroup::record(Operation operation) {
 }
 
 Result<Work> MeshGroup::begin(Operation operation, const std::vector<std::span<const std::byte>>& parts) {
+  if (breaks("broadcast_after_an_extreme") && operation.kind == Kind::broadcast && after_an_extreme_)
+    operation.root = 0;
+  after_an_extreme_ =
+      (operation.kind == Kind::all_reduce || operation.kind == Kind::reduce_scatter) && operation.op != ReduceOp::sum;
   if (breaks("last_begun_counts")) pending_.clear();
   operation.sequence = ++sequences_;
   operation.writes.resize(index(spec_.size));
@@ -147,6 +161,7 @@ Result<Work> MeshGroup::reduce_scatter(Buffer in, Buffer out, DType type, Reduce
 Result<Work> MeshGroup::broadcast(Buffer inout, DType type, std::int32_t root, Stream stream) {
   WEFT_TRY(usable(stream));
   WEFT_TRY(check(inout, type));
+  if (spec_.size == 1 && breaks("alone_takes_any_root")) root = 0;
   if (root < 0 || root >= spec_.size) return refuse(ErrorCode::invalid_argument, "no such root");
   if (breaks("root_is_zero")) root = 0;
   return begin({.kind = Kind::broadcast, .out = inout, .in = inout, .type = type, .root = root}, same_for_all(inout));
@@ -158,11 +173,16 @@ Result<Work> MeshGroup::all_to_all(Buffer in, Buffer out, DType type, Stream str
     return refuse(ErrorCode::invalid_argument, "equal parts");
   }
   const std::vector<weft::Bytes> parts(index(spec_.size), in.size / index(spec_.size));
-  return all_to_all_v(in, parts, out, parts, type, stream);
+  return exchange(Kind::exchange, in, parts, out, parts, type, stream);
 }
 
 Result<Work> MeshGroup::all_to_all_v(Buffer in, std::span<const weft::Bytes> in_parts, Buffer out,
                                      std::span<const weft::Bytes> out_parts, DType type, Stream stream) {
+  return exchange(Kind::exchange_v, in, in_parts, out, out_parts, type, stream);
+}
+
+Result<Work> MeshGroup::exchange(Kind kind, Buffer in, std::span<const weft::Bytes> in_parts, Buffer out,
+                                 std::span<const weft::Bytes> out_parts, DType type, Stream stream) {
   WEFT_TRY(usable(stream));
   WEFT_TRY(check(in, type));
   WEFT_TRY(check(out, type));
@@ -174,18 +194,43 @@ Result<Work> MeshGroup::all_to_all_v(Buffer in, std::span<const weft::Bytes> in_
     parts.emplace_back(data, part);
     data += part;
   }
-  Operation operation{.kind = Kind::exchange, .out = out, .in = in, .type = type};
+  Operation operation{.kind = kind, .out = out, .in = in, .type = type};
   operation.parts.assign(out_parts.begin(), out_parts.end());
   return begin(std::move(operation), parts);
 }
 
-Result<Work> MeshGroup::send(Buffer in, DType type, std::int32_t peer, std::uint32_t tag, Stream stream) {
+Status MeshGroup::check_message(Buffer buffer, DType type, std::int32_t peer, std::uint32_t tag, Stream stream) {
   WEFT_TRY(usable(stream));
-  WEFT_TRY(check(in, type));
+  WEFT_TRY(check(buffer, type));
   if (peer < 0 || peer >= spec_.size) return refuse(ErrorCode::invalid_argument, "no such peer");
   if (peer == spec_.rank && !breaks("self_accepted")) return refuse(ErrorCode::invalid_argument, "oneself");
   if (tag > 65535 && !breaks("any_tag")) return refuse(ErrorCode::invalid_argument, "no such tag");
+  return take_place(peer);
+}
+
+Status MeshGroup::take_place(std::int32_t peer) {
+  if (!breaks("two_peers_at_a_time")) return {};
+  std::set<std::int32_t> peers{peer};
+  for (const auto& [ticket, other] : places_)
+    peers.insert(other);
+  if (peers.size() > 2) return weft::fail(ErrorCode::resource_exhausted, "mutant: messages with two peers at most");
+  places_[tickets_ + 1] = peer;
+  return {};
+}
+
+Status MeshGroup::await_recv(std::int32_t peer, std::uint32_t tag) {
+  std::deque<Bytes>& begun = mesh_.peer(peer).mail[tag + recv_begun];
+  for (const Deadline soon = Deadline::in(too_long()); begun.empty() && !soon.passed(); advance())
+    mesh_.wait(wake_.get(), soon);
+  if (begun.empty()) return weft::fail(ErrorCode::unavailable, "mutant: nobody takes the message", true);
+  begun.pop_front();
+  return {};
+}
+
+Result<Work> MeshGroup::send(Buffer in, DType type, std::int32_t peer, std::uint32_t tag, Stream stream) {
+  WEFT_TRY(check_message(in, type, peer, tag, stream));
   if (peer == spec_.rank || in.size == 0) return Work{};
+  if (breaks("send_waits_for_recv")) WEFT_TRY(await_recv(peer, tag));
   Operation operation{.kind = Kind::send, .in = in, .type = type, .root = peer, .tag = tag};
   operation.writes.resize(index(spec_.size));
   operation.writes[index(peer)] = mesh_.queue_message(peer, tag, {in.as<const std::byte>(), in.size});
@@ -193,12 +238,9 @@ Result<Work> MeshGroup::send(Buffer in, DType type, std::int32_t peer, std::uint
 }
 
 Result<Work> MeshGroup::recv(Buffer out, DType type, std::int32_t peer, std::uint32_t tag, Stream stream) {
-  WEFT_TRY(usable(stream));
-  WEFT_TRY(check(out, type));
-  if (peer < 0 || peer >= spec_.size) return refuse(ErrorCode::invalid_argument, "no such peer");
-  if (peer == spec_.rank) return refuse(ErrorCode::invalid_argument, "oneself");
-  if (tag > 65535 && !breaks("any_tag")) return refuse(ErrorCode::invalid_argument, "no such tag");
-  if (out.size == 0) return Work{};
+  WEFT_TRY(check_message(out, type, peer, tag, stream));
+  if (peer == spec_.rank || out.size == 0) return Work{};
+  if (breaks("send_waits_for_recv")) mesh_.queue_message(peer, tag + recv_begun, {});
   Operation operation{.kind = Kind::recv, .out = out, .type = type, .root = peer, .tag = tag};
   operation.writes.resize(index(spec_.size));
   Result<Work> work = record(std::move(operation));
@@ -210,87 +252,6 @@ Result<Work> MeshGroup::barrier(Stream stream) {
   WEFT_TRY(usable(stream));
   if (breaks("barrier_waits_for_nobody")) return Work{};
   return begin({.kind = Kind::barrier}, same_for_all({}));
-}
-
-bool MeshGroup::needs(const Operation& operation, std::int32_t peer) const {
-  if (peer == spec_.rank || operation.kind == Kind::send) return false;
-  if (operation.kind == Kind::recv || operation.kind == Kind::broadcast) return peer == operation.root;
-  return true;
-}
-
-bool MeshGroup::has_come(const Operation& operation, std::int32_t peer) {
-  if (!needs(operation, peer)) return true;
-  const Peer& other = mesh_.peer(peer);
-  if (operation.kind != Kind::recv) return other.collectives.contains(operation.sequence);
-  const auto mail = other.mail.find(breaks("tag_ignored") ? 0 : operation.tag);
-  return mail != other.mail.end() && !mail->second.empty();
-}
-
-bool MeshGroup::is_out(const Operation& operation, std::int32_t peer) {
-  return mesh_.peer(peer).written >= operation.writes[index(peer)];
-}
-
-bool MeshGroup::is_ready(const Operation& operation) {
-  bool ready = true;
-  for (std::int32_t peer = 0; peer < spec_.size; ++peer) {
-    if (has_come(operation, peer) && is_out(operation, peer)) continue;
-    const bool gone = mesh_.peer(peer).gone;
-    if (gone && breaks("ok_without_the_dead")) continue;
-    if (gone) abort({ErrorCode::unavailable, "mutant: " + member_name(spec_, peer) + " closed its connection", true});
-    ready = false;
-  }
-  return ready;
-}
-
-void MeshGroup::finish(Operation& operation) {
-  if (operation.kind == Kind::send) return;
-  if (operation.kind != Kind::recv) return finish_collective(operation);
-  std::deque<Bytes>& mail = mesh_.peer(operation.root).mail[breaks("tag_ignored") ? 0 : operation.tag];
-  if (mail.empty()) return;  // only where the dead count as heard
-  const Bytes& data = mail.front();
-  std::memcpy(operation.out.data, data.data(), std::min<std::size_t>(data.size(), operation.out.size));
-  mail.pop_front();
-}
-
-void MeshGroup::finish_collective(Operation& operation) {
-  std::vector<Bytes> all(index(spec_.size));
-  for (std::int32_t peer = 0; peer < spec_.size; ++peer) {
-    all[index(peer)] = std::move(operation.own);
-    if (peer == spec_.rank) continue;
-    operation.own = std::move(all[index(peer)]);
-    auto& come = mesh_.peer(peer).collectives;
-    if (const auto found = come.find(operation.sequence); found != come.end()) {
-      all[index(peer)] = std::move(found->second);
-      come.erase(found);
-    }
-  }
-  auto* const out = operation.out.as<std::byte>();
-  const auto copy = [&](std::byte* to, const Bytes& data, weft::Bytes bytes) {
-    if (bytes != 0) std::memcpy(to, data.data(), std::min<std::size_t>(bytes, data.size()));
-  };
-  if (operation.kind == Kind::broadcast) copy(out, all[index(operation.root)], operation.out.size);
-  if (operation.kind == Kind::gather || operation.kind == Kind::exchange) {
-    std::byte* to = out;
-    for (std::size_t peer = 0; peer < all.size(); to += operation.parts[peer++]) {
-      if (breaks("own_part_left_out") && peer == index(spec_.rank)) continue;
-      const bool turned = operation.kind == Kind::gather && breaks("gather_turned");
-      copy(to, all[turned ? (peer + 1) % all.size() : peer], operation.parts[peer]);
-    }
-  }
-  const std::size_t width = weft::size_of(operation.type);
-  if (operation.kind == Kind::all_reduce || operation.kind == Kind::reduce_scatter) {
-    std::vector<const std::byte*> sources;
-    for (Bytes& data : all) {
-      data.resize(operation.out.size);
-      sources.push_back(data.data());
-    }
-    std::size_t count = operation.out.size / width;
-    if (breaks("last_of_odd_dropped") && count % 2 != 0 && count > 1) --count;
-    reduce(operation.type, operation.op, sources, index(spec_.rank), count, out);
-  }
-  if (operation.kind == Kind::reduce_scatter && breaks("input_is_scratch") && operation.out.size != 0)
-    std::memcpy(operation.in.data, out, operation.out.size);
-  if (breaks("writes_past_the_end") && operation.out.size % 8 != 0) out[operation.out.size] = std::byte{0};
 }
 
 void MeshGroup::advance() {
@@ -320,6 +281,14 @@ Error MeshGroup::late(const Operation& operation) {
 }
 
 Status MeshGroup::wait(std::uint64_t ticket, Deadline deadline) {
+  in_wait_ = true;
+  Status status = wait_for(ticket, deadline);
+  in_wait_ = false;
+  places_.erase(ticket);
+  return status;
+}
+
+Status MeshGroup::wait_for(std::uint64_t ticket, Deadline deadline) {
   if (breaks("waits_late") && deadline.at() != weft::Time::max()) deadline = Deadline(deadline.at() + too_long());
   while (true) {
     if (!broken_) advance();
@@ -333,7 +302,7 @@ Status MeshGroup::wait(std::uint64_t ticket, Deadline deadline) {
     if (broken_) return weft::fail(reason());
     const Deadline until = deadline.earlier(found->deadline);
     if (until.passed())
-      abort(late(*found));
+      break_off(late(*found));
     else if (breaks("abort_wakes_nobody"))
       mesh_.wait(-1, Deadline::in(too_long()).earlier(until));
     else
@@ -350,6 +319,13 @@ bool MeshGroup::done(std::uint64_t ticket) {
 }
 
 void MeshGroup::abort(Error why) noexcept {
+  if (breaks("abort_without_a_wait_is_lost") && !in_wait_) return;
+  if (breaks("busy_abort_loses_its_reason") && sequences_ > 2) why = {ErrorCode::internal, "mutant: busy", false};
+  if (breaks("abort_counts_as_heard")) mesh_.say_farewell();
+  break_off(std::move(why));
+}
+
+void MeshGroup::break_off(Error why) noexcept {
   const std::lock_guard lock(mutex_);
   if (closed_) return;
   if (reason_ && !breaks("last_abort_counts")) return;
@@ -362,6 +338,12 @@ void MeshGroup::abort(Error why) noexcept {
   mesh_.shut_down();
 }
 
+void MeshGroup::end_all_others() {
+  const std::lock_guard lock(process_mutex_);
+  for (MeshGroup* const other : living_)
+    if (other != this) other->break_off({ErrorCode::aborted, "mutant: another group was closed", false});
+}
+
 Status MeshGroup::close(Deadline deadline) {
   {
     const std::lock_guard lock(mutex_);
@@ -372,12 +354,15 @@ Status MeshGroup::close(Deadline deadline) {
   }
   if (!pending_.empty() && breaks("close_waits")) mesh_.wait(-1, Deadline::in(too_long() + std::chrono::seconds(1)));
   if (!breaks("calls_after_close")) broken_ = true;
+  if (breaks("close_counts_as_heard")) mesh_.say_farewell();
+  if (breaks("a_close_ends_all")) end_all_others();
   {
     const std::lock_guard lock(mutex_);
     mesh_ = Mesh{};
     allocated_.clear();
     end_segment(segment_);
   }
+  leave_process(spec_);
   if (spec_.size == 1) return {};
   return leave(spec_, deadline);
 }

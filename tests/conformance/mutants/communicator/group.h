@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <list>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -13,6 +14,8 @@
 #include "weft/communicator.h"
 
 namespace mutant {
+
+inline std::size_t index(std::int32_t rank) { return static_cast<std::size_t>(rank); }
 
 class MeshGroup final : public weft::Group {
  public:
@@ -43,7 +46,17 @@ class MeshGroup final : public weft::Group {
   bool done(std::uint64_t ticket) override;
 
  private:
-  enum class Kind : std::uint8_t { all_reduce, reduce_scatter, gather, broadcast, exchange, barrier, send, recv };
+  enum class Kind : std::uint8_t {
+    all_reduce,
+    reduce_scatter,
+    gather,
+    broadcast,
+    exchange,
+    exchange_v,
+    barrier,
+    send,
+    recv
+  };
   struct Operation {
     Kind kind = Kind::barrier;
     std::uint64_t ticket = 0;
@@ -67,6 +80,12 @@ class MeshGroup final : public weft::Group {
   // Queues what every peer gets, and records the operation.
   weft::Result<weft::Work> begin(Operation operation, const std::vector<std::span<const std::byte>>& parts);
   weft::Result<weft::Work> record(Operation operation);
+  weft::Result<weft::Work> exchange(Kind kind, weft::Buffer in, std::span<const weft::Bytes> in_parts, weft::Buffer out,
+                                    std::span<const weft::Bytes> out_parts, weft::DType type, weft::Stream stream);
+  weft::Status check_message(weft::Buffer buffer, weft::DType type, std::int32_t peer, std::uint32_t tag, weft::Stream);
+  // Of broken rules: until the peer has begun its recv; as many peers at once as there are places.
+  weft::Status await_recv(std::int32_t peer, std::uint32_t tag);
+  weft::Status take_place(std::int32_t peer);
   std::vector<std::span<const std::byte>> same_for_all(weft::Buffer data) const;
 
   bool needs(const Operation& operation, std::int32_t peer) const;
@@ -76,6 +95,11 @@ class MeshGroup final : public weft::Group {
   void finish(Operation& operation);
   void finish_collective(Operation& operation);
   void advance();
+  weft::Status wait_for(std::uint64_t ticket, weft::Deadline deadline);
+  // As abort() does; what the group itself calls.
+  void break_off(weft::Error why) noexcept;
+  void end_all_others();
+  bool counts_as_heard(const Operation& operation, std::int32_t peer);
   weft::Error late(const Operation& operation);
   weft::Error reason();
 
@@ -83,16 +107,23 @@ class MeshGroup final : public weft::Group {
   Mesh mesh_;
   Descriptor wake_;
   std::uint64_t tickets_ = 0;
-  std::uint64_t sequences_ = 0;
+  std::atomic<std::uint64_t> sequences_{0};  // collectives begun
   std::list<Operation> pending_;
   std::set<std::uint64_t> waited_;
+  std::map<std::uint64_t, std::int32_t> places_;  // peers of messages that nobody has waited for, by ticket
+  bool after_an_extreme_ = false;                 // the last collective was a reduction by max or min
   std::vector<std::vector<std::byte>> allocated_;
   std::string segment_;
 
   std::atomic<bool> broken_{false};
+  std::atomic<bool> in_wait_{false};
   std::mutex mutex_;  // guards the two below, and mesh_ against abort() during close()
   std::optional<weft::Error> reason_;
   bool closed_ = false;
+
+  // What there must not be: something that all groups of a process have in common.
+  static std::mutex process_mutex_;  // guards living_
+  static std::set<MeshGroup*> living_;
 };
 
 }  // namespace mutant

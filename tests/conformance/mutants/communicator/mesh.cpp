@@ -33,8 +33,15 @@ std::uint64_t queue(Peer& peer, Bytes made) {
   return ++peer.queued;
 }
 
+constexpr std::uint32_t farewell = 2;  // of is_message
+
 void deliver(Peer& peer, const Header& header, Bytes data) {
+  if (header.is_message == farewell) {
+    peer.farewell = true;
+    return;
+  }
   if (header.is_message == 0) {
+    if (breaks("the_dead_give_their_last")) peer.last = data;
     peer.collectives[header.sequence] = std::move(data);
     return;
   }
@@ -141,6 +148,12 @@ void Mesh::wait(int wake, weft::Deadline deadline) {
     if (peer.socket.get() >= 0 && !peer.gone)
       waited.push_back({peer.socket.get(), static_cast<short>(POLLIN | (peer.out.empty() ? 0 : POLLOUT)), 0});
   ::poll(waited.data(), waited.size(), breaks("spins") ? 0 : deadline.poll_milliseconds());
+}
+
+void Mesh::say_farewell() noexcept {
+  const Header header{.bytes = 0, .sequence = 0, .tag = 0, .is_message = farewell};
+  for (const Peer& peer : peers_)
+    if (peer.socket.get() >= 0) (void)::send(peer.socket.get(), &header, sizeof(header), MSG_NOSIGNAL);
 }
 
 void Mesh::shut_down() noexcept {

@@ -33,6 +33,8 @@ using Bytes = std::vector<std::byte>;
 struct Peer {
   Descriptor socket;
   bool gone = false;
+  bool farewell = false;      // of broken rules: it said that it goes
+  Bytes last;                 // the same: the data of its last collective
   std::deque<Bytes> out;      // frames, header and all
   std::size_t out_begin = 0;  // of the first, what has been written
   std::uint64_t queued = 0;   // frames, since the beginning
@@ -57,6 +59,8 @@ class Mesh {
   void wait(int wake, weft::Deadline deadline);
   // Ends the connections for both sides. Any thread, while the mesh lives.
   void shut_down() noexcept;
+  // Of broken rules: tells every peer that this rank goes. Any thread, while nothing else is written.
+  void say_farewell() noexcept;
 
  private:
   void read(std::size_t rank);

@@ -2,14 +2,11 @@
 #include <weft/communicator.h>
 #include <weft/plugin.h>
 
-#include <algorithm>
-#include <atomic>
 #include <memory>
 #include <mutex>
-#include <set>
-#include <string>
 
 #include "tests/conformance/mutants/communicator/group.h"
+#include "tests/conformance/mutants/communicator/process.h"
 #include "tests/conformance/mutants/communicator/switches.h"
 
 namespace mutant {
@@ -29,16 +26,6 @@ weft::Status check(const weft::GroupSpec& spec) {
   if (spec.size > 1 && spec.store == nullptr) return invalid("mutant: no store");
   if (spec.memory == weft::MemoryKind::device && !breaks("device_memory_taken"))
     return weft::fail(weft::ErrorCode::unimplemented, "mutant: host memory only");
-  return {};
-}
-
-// State of the process, which there must not be.
-weft::Status check_process(const weft::GroupSpec& spec) {
-  static std::mutex mutex;
-  static std::set<std::string> ids;
-  const std::lock_guard lock(mutex);
-  if (breaks("id_serves_once") && !ids.insert(spec.id + "/" + std::to_string(spec.rank)).second)
-    return weft::fail(weft::ErrorCode::already_exists, "mutant: there was such a group already");
   return {};
 }
 

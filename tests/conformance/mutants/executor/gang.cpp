@@ -146,12 +146,23 @@ void Gang::keep_deadline() {
       rank.keeper.terminate();
   if (Clock::now() < kill_at()) return;
   killed_ = true;
+  if (breaks("told_before_the_kill")) return tell_and_kill_later();
   for (const Rank& rank : ranks_)
     rank.keeper.kill();
 }
 
+void Gang::tell_and_kill_later() {
+  std::vector<Rank> ranks = std::move(ranks_);
+  ranks_.clear();
+  for (std::size_t at = 0; at < ranks.size(); ++at)
+    listener_.exited(ranks[at].number, {.cause = Exit::Cause::signal, .value = SIGKILL, .detail = ""},
+                     at + 1 == ranks.size());
+  (void)::poll(nullptr, 0, 2500);  // then the keepers' ends kill them
+}
+
 void Gang::watch_once() {
   keep_deadline();
+  if (ranks_.empty()) return;
   std::vector<pollfd> waited{{wake_, POLLIN, 0}};
   for (const Rank& rank : ranks_)
     waited.push_back({rank.keeper.status(), POLLIN, 0});

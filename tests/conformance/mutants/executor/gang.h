@@ -44,6 +44,7 @@ class Gang {
   void tell_placed();
   void watch_once();
   void keep_deadline();
+  void tell_and_kill_later();
   void hear(std::size_t index);
   Time kill_at();
 

@@ -43,7 +43,7 @@ struct Plan {
   std::array<int, 4> descriptors{-1, -1, -1, -1};  // in the order above
   // Broken rules; getenv() is not for after a fork.
   bool keeps_children = false, keeps_mask = false, keeps_descriptors = false, same_group = false;
-  bool output_limited = false, input_open = false, output_only = false, kills_at_once = false;
+  bool output_limited = false, input_open = false, output_only = false, kills_at_once = false, keeps_strays = false;
 };
 
 void switch_on(Plan& plan) {
@@ -55,6 +55,7 @@ void switch_on(Plan& plan) {
   plan.input_open = breaks("input_inherited");
   plan.output_only = breaks("errors_lost");
   plan.kills_at_once = breaks("no_term");
+  plan.keeps_strays = breaks("strays_live_on");
 }
 
 std::vector<std::string> environment_of(const RankSpec& rank) {
@@ -190,7 +191,7 @@ void watch_rank(const Plan& plan, pid_t rank) {
   if (!plan.keeps_children && !plan.same_group) ::kill(-rank, SIGKILL);
   while (::waitpid(rank, &status, 0) < 0 && errno == EINTR) {
   }
-  if (!plan.keeps_children) end_family();
+  if (!plan.keeps_children && !plan.keeps_strays) end_family();
   if (WIFEXITED(status))
     tell(Record::What::code, WEXITSTATUS(status));
   else

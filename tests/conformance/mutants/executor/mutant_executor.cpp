@@ -6,6 +6,7 @@
 namespace weft::mutant {
 
 MutantExecutor::~MutantExecutor() {
+  if (breaks("a_call_after_close") && closed_ && last_call_) tell(last_call_);
   if (breaks("end_without_close")) {
     for (auto& [id, one] : living_)
       one.gang->abandon();
@@ -27,6 +28,8 @@ Result<Inventory> MutantExecutor::inventory(Deadline deadline) {
 
 Status MutantExecutor::launch(const GangSpec& spec, GangSink& sink) {
   if (breaks("no_calls_inside") && events_.in_its_thread()) return fail(ErrorCode::failed_precondition, "not now");
+  if (breaks("thirty_two_ranks_at_most") && spec.ranks.size() > 32)
+    return fail(ErrorCode::resource_exhausted, "too many ranks");
   WEFT_TRY(check(spec));
   WEFT_TRY(admit(spec, sink));
   if (breaks("launch_waits") && !events_.in_its_thread()) events_.drain();
@@ -39,6 +42,11 @@ Status MutantExecutor::launch(const GangSpec& spec, GangSink& sink) {
 
 Status MutantExecutor::admit(const GangSpec& spec, GangSink& sink) {
   const std::lock_guard lock(mutex_);
+  if (closing_ && !closed_ && breaks("launches_slip_past_close")) {  // taken, and forgotten
+    ++slipped_;
+    changed_.notify_all();
+    return {};
+  }
   if (closing_ && !(closed_ && breaks("launches_when_closed")))
     return fail(ErrorCode::failed_precondition, "it is closed");
   const auto found = living_.find(spec.gang.id);
@@ -61,6 +69,11 @@ Gang::Listener MutantExecutor::listener_for(const GangId& id, GangSink& sink) {
                                       bool last) { exited(id, sink, rank, exit, last); }};
 }
 
+void MutantExecutor::remember(std::function<void()> call) {
+  const std::lock_guard lock(mutex_);
+  last_call_ = std::move(call);
+}
+
 void MutantExecutor::tell(std::function<void()> call) {
   if (breaks("sink_in_any_thread")) return call();
   events_.post(std::move(call));
@@ -72,6 +85,8 @@ void MutantExecutor::placed(const GangId& id, GangSink& sink, const std::vector<
 
 void MutantExecutor::exited(const GangId& id, GangSink& sink, std::int32_t rank, const Exit& exit, bool last) {
   const auto call = [id, &sink, rank, exit] { sink.on_exit(id, rank, exit); };
+  if (breaks("wears_out") && last && ++gangs_ > 12) tell(call);
+  if (breaks("a_call_after_close")) remember(call);
   if (!last) return tell(call);
   const bool late = breaks("name_kept_too_long");
   std::unique_ptr<Gang> gang = late ? nullptr : forget(id);
@@ -101,6 +116,11 @@ Status MutantExecutor::stop(const GangId& gang, Duration grace) {
   const auto found = living_.find(gang.id);
   const bool any = breaks("stops_any_incarnation");
   if (found != living_.end() && (any || found->second.incarnation == gang.incarnation)) {
+    if (breaks("a_second_stop_is_refused") && !stopped_.emplace(gang.id, gang.incarnation).second)
+      return fail(ErrorCode::not_found, "gang " + gang.id + " is stopped already");
+    if (breaks("stop_stops_all"))
+      for (auto& [id, one] : living_)
+        one.gang->stop(grace);
     if (breaks("pending_is_not_found") && !found->second.gang->was_placed())
       return fail(ErrorCode::not_found, "gang " + gang.id + " is not placed");
     found->second.gang->stop(grace);
@@ -120,6 +140,10 @@ Status MutantExecutor::close() {
       one.gang->stop(Duration::zero());
   }
   if (breaks("close_does_not_wait")) return {};
+  if (breaks("launches_slip_past_close")) {  // where a launch comes at all
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::milliseconds(300), [&] { return slipped_ > 0; });
+  }
   wait_for_the_end();
   const std::lock_guard lock(mutex_);
   closed_ = true;

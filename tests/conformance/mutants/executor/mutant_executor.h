@@ -2,10 +2,14 @@
 // gang, one thread for all sinks. It shares nothing with executor/mp.
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/conformance/mutants/executor/events.h"
@@ -39,6 +43,7 @@ class MutantExecutor final : public Executor {
   // Its name is free; the caller destroys it, in another thread than its own, and says so by ending_.
   std::unique_ptr<Gang> forget(const GangId& id);
   void tell(std::function<void()> call);
+  void remember(std::function<void()> call);
   void wait_for_the_end();
 
   LogTail log_tail_;  // any thread
@@ -48,6 +53,11 @@ class MutantExecutor final : public Executor {
   int ending_ = 0;  // gangs that are no longer in living_ and whose thread is not yet joined
   bool closing_ = false;
   bool closed_ = false;
+  // Of broken rules, under mutex_ as well.
+  std::function<void()> last_call_;
+  std::set<std::pair<std::string, std::int64_t>> stopped_;
+  int slipped_ = 0;
+  std::atomic<int> gangs_ = 0;
   std::mutex closing_mutex_;  // one close at a time waits
   Events events_;             // goes first
 };
