@@ -197,6 +197,7 @@ const StepPlan& Scheduler::plan(std::int64_t now_ms) {
   plan_prefills(step, rows_left);
   plan_newcomers(step, rows_left);
   step.plan.sequences.resize(step.planned);
+  step.tables.resize(step.planned);
   if (step.planned == 0) return step.plan;
   in_flight_.push_back(std::move(step));
   spare_.pop_back();
@@ -237,6 +238,7 @@ void Scheduler::plan_newcomers(StepInFlight& step, std::int32_t& rows_left) {
     if (needed + static_cast<std::int32_t>(running_.size()) > pool_.free()) return;
     leave_waiting(sequence);
     sequence.running = true;
+    sequence.admission = ++admissions_;
     running_.insert(std::upper_bound(running_.begin(), running_.end(), &sequence, ServedBefore{}), &sequence);
     for (std::int32_t i = 0; i < needed; ++i)
       sequence.blocks.push_back(*pool_.allocate());
@@ -261,7 +263,11 @@ void Scheduler::preempt(Sequence& sequence) {
 }
 
 void Scheduler::plan_rows(StepInFlight& step, Sequence& sequence, std::int32_t rows) {
-  if (step.planned == step.plan.sequences.size()) step.plan.sequences.emplace_back();
+  if (step.planned == step.plan.sequences.size()) {
+    step.plan.sequences.emplace_back();
+    step.tables.push_back(0);
+  }
+  std::uint64_t& table = step.tables[step.planned];
   SequenceStep& planned = step.plan.sequences[step.planned++];
   planned.request = sequence.request;
   planned.start = sequence.cached;
@@ -270,7 +276,12 @@ void Scheduler::plan_rows(StepInFlight& step, Sequence& sequence, std::int32_t r
                         sequence.tokens.begin() + std::min(end, sequence.known()));
   planned.tail.reset();
   if (end > sequence.known()) planned.tail = sequence.newest_sample;
-  planned.blocks.assign(sequence.blocks.begin(), sequence.blocks.begin() + blocks_for(end, options_.block_size));
+  if (table != sequence.admission) planned.blocks.clear();
+  table = sequence.admission;
+  const std::int32_t blocks = blocks_for(end, options_.block_size);
+  const auto held = std::min(static_cast<std::int32_t>(planned.blocks.size()), blocks);
+  planned.blocks.resize(static_cast<std::size_t>(held));
+  planned.blocks.insert(planned.blocks.end(), sequence.blocks.begin() + held, sequence.blocks.begin() + blocks);
   planned.sample = end == sequence.size();
   plan_scores(step, sequence, planned, end);
   sequence.cached = end;

@@ -115,7 +115,10 @@ class Scheduler {
   };
   struct StepInFlight {
     StepPlan plan;
-    std::size_t planned = 0;      // of plan.sequences; what lies behind them while planning is memory of an older plan
+    std::size_t planned = 0;  // of plan.sequences; what lies behind them while planning is memory of an older plan
+    // Of each of plan.sequences: the admission whose block table it holds, so that memory of an older plan of the same one only
+    // grows by the blocks that have come since.
+    std::vector<std::uint64_t> tables;
     std::vector<Member> samples;  // who gets one
     std::vector<Member> scored;   // whose prompt is scored to its end, which is all they want
   };
@@ -151,6 +154,7 @@ class Scheduler {
   std::vector<StepInFlight> spare_;  // memory for the next plans
   std::vector<SequenceEvent> events_;
   std::uint64_t arrivals_ = 0;
+  std::uint64_t admissions_ = 0;
   std::int64_t steps_ = 0;
   std::int64_t waiting_tokens_ = 0;  // known tokens of all that wait
   std::int64_t preemptions_ = 0;

@@ -33,6 +33,7 @@ struct Sequence {
   std::int32_t scores_wanted = 0;
 
   bool running = false;
+  std::uint64_t admission = 0;    // rises each time one begins to run: while it stays, `blocks` only grows
   std::int32_t cached = 0;        // positions whose keys and values are in the blocks, or will be by a step in flight
   std::int32_t in_flight = 0;     // samples planned and not committed: the tokens that follow `tokens`
   SampledRef newest_sample = {};  // the last of those

@@ -12,6 +12,26 @@ using Symbol = BpeScratch::Symbol;
 
 // Below this many symbols, looking through all pairs for the lowest rank beats keeping a queue of them.
 constexpr std::size_t short_piece = 48;
+// Up to so many a heap stays in the first cache, and beats a queue with a list a rank.
+constexpr std::size_t middling_piece = 1024;
+
+// What RankQueue is, as a heap.
+struct HeapQueue {
+  std::vector<std::uint64_t>& entries;  // rank and position in one; empty at first and in the end
+
+  void push(RankQueue::Entry entry) {
+    entries.push_back((std::uint64_t{entry.rank} << 32) | entry.position);
+    std::push_heap(entries.begin(), entries.end(), std::greater<>{});
+  }
+  std::optional<RankQueue::Entry> pop() {
+    if (entries.empty()) return std::nullopt;
+    const std::uint64_t least = entries.front();
+    std::pop_heap(entries.begin(), entries.end(), std::greater<>{});
+    entries.pop_back();
+    return RankQueue::Entry{static_cast<std::uint32_t>(least >> 32), static_cast<std::uint32_t>(least)};
+  }
+  static std::optional<std::uint32_t> ahead(std::size_t) noexcept { return std::nullopt; }
+};
 
 }  // namespace
 
@@ -30,7 +50,13 @@ void Bpe::encode(std::string_view piece, BpeScratch& scratch, std::vector<TokenI
       out.push_back(symbol.id);
     return;
   }
-  merge_long(scratch);
+  if (symbols.size() <= middling_piece) {
+    HeapQueue heap{scratch.heap};
+    merge_queued(symbols, heap);
+  } else {
+    scratch.queue.begin(merged_.size());
+    merge_queued(symbols, scratch.queue);
+  }
   for (std::int32_t at = 0; at >= 0; at = symbols[static_cast<std::size_t>(at)].next)
     out.push_back(symbols[static_cast<std::size_t>(at)].id);
 }
@@ -101,17 +127,13 @@ void Bpe::merge_short(std::vector<Symbol>& symbols) const {
 }
 
 // A queue of (rank, position); an entry whose rank is no longer that of the symbol at its position is stale.
-void Bpe::merge_long(BpeScratch& scratch) const {
-  auto& symbols = scratch.symbols;
-  auto& queue = scratch.queue;
-  queue.clear();
+template <class Queue>
+void Bpe::merge_queued(std::vector<Symbol>& symbols, Queue& queue) const {
   const auto symbol = [&](std::int32_t at) -> Symbol& { return symbols[static_cast<std::size_t>(at)]; };
-  const auto rank_pair = [&](std::int32_t at) {
+  const auto push = [&](std::int32_t at) {
     Symbol& left = symbol(at);
     left.rank = left.next < 0 ? PairTable::none : ranks_.find(left.id, symbol(left.next).id);
-    if (left.rank == PairTable::none) return false;
-    queue.push_back((std::uint64_t{left.rank} << 32) | static_cast<std::uint32_t>(at));
-    return true;
+    if (left.rank != PairTable::none) queue.push({left.rank, static_cast<std::uint32_t>(at)});
   };
   const auto count = static_cast<std::int32_t>(symbols.size());
   for (std::int32_t i = 0; i < count; ++i) {
@@ -119,18 +141,13 @@ void Bpe::merge_long(BpeScratch& scratch) const {
     symbol(i).next = i + 1 < count ? i + 1 : -1;
   }
   for (std::int32_t i = 0; i < count; ++i)
-    rank_pair(i);
-  std::make_heap(queue.begin(), queue.end(), std::greater<>{});
-  const auto push = [&](std::int32_t at) {
-    if (rank_pair(at)) std::push_heap(queue.begin(), queue.end(), std::greater<>{});
-  };
-  while (!queue.empty()) {
-    const std::uint64_t top = queue.front();
-    std::pop_heap(queue.begin(), queue.end(), std::greater<>{});
-    queue.pop_back();
-    const auto at = static_cast<std::int32_t>(top & 0xFFFFFFFFu);
+    push(i);
+  while (const auto least = queue.pop()) {
+    // Symbols of a long piece do not fit a cache, and those of the next merges are known.
+    if (const auto later = queue.ahead(16)) __builtin_prefetch(&symbols[*later]);
+    const auto at = static_cast<std::int32_t>(least->position);
     Symbol& left = symbol(at);
-    if (left.rank != static_cast<std::uint32_t>(top >> 32)) continue;
+    if (left.rank != least->rank) continue;
     Symbol& right = symbol(left.next);
     left.id = merged_[left.rank];
     right.rank = PairTable::none;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "text/tokenizer/flat_table.h"
+#include "text/tokenizer/rank_queue.h"
 #include "weft/request.h"
 #include "weft/status.h"
 
@@ -29,7 +30,8 @@ struct BpeScratch {
     std::int32_t next = -1;
   };
   std::vector<Symbol> symbols;
-  std::vector<std::uint64_t> queue;
+  std::vector<std::uint64_t> heap;
+  RankQueue queue;
 };
 
 // Immutable after from_json.
@@ -43,7 +45,7 @@ class Bpe {
   // vocabulary.
   static Result<Bpe> from_json(const nlohmann::json& model, bool byte_level);
 
-  // Appends the ids of `piece`. Time O(n log n), no recursion; n under 2^31.
+  // Appends the ids of `piece`. No recursion; n under 2^31. Time is linear in n but for the sorts of RankQueue.
   void encode(std::string_view piece, BpeScratch& scratch, std::vector<TokenId>& out) const;
 
   // As the file spells them; index is the id, empty where an id is not given.
@@ -60,7 +62,8 @@ class Bpe {
   void begin_characters(std::string_view piece, BpeScratch& scratch) const;
   bool add_fallback_bytes(std::string_view character, BpeScratch& scratch) const;
   void merge_short(std::vector<BpeScratch::Symbol>& symbols) const;
-  void merge_long(BpeScratch& scratch) const;
+  template <class Queue>
+  void merge_queued(std::vector<BpeScratch::Symbol>& symbols, Queue& queue) const;
 
   bool byte_level_ = false;
   bool fuse_unknown_ = false;

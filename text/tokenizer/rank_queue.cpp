@@ -1,0 +1,99 @@
+#include "text/tokenizer/rank_queue.h"
+
+#include <algorithm>
+#include <bit>
+#include <functional>
+
+namespace weft::text {
+namespace {
+
+constexpr std::size_t word_bits = 64;
+
+std::uint64_t joined(RankQueue::Entry entry) { return (std::uint64_t{entry.rank} << 32) | entry.position; }
+
+}  // namespace
+
+void RankQueue::begin(std::size_t ranks) {
+  opened_ = false;
+  open_.clear();
+  next_ = 0;
+  if (ranks_.size() == ranks) return;  // popped to the end, it is clean
+  ranks_.assign(ranks, {});
+  levels_.clear();
+  for (std::size_t size = std::max<std::size_t>(ranks, 1); levels_.empty() || size > 1;) {
+    size = (size + word_bits - 1) / word_bits;
+    levels_.emplace_back(size, 0);
+  }
+}
+
+std::int32_t RankQueue::new_chunk() {
+  if (free_.empty()) {
+    chunks_.emplace_back();
+    return static_cast<std::int32_t>(chunks_.size() - 1);
+  }
+  const std::int32_t chunk = free_.back();
+  free_.pop_back();
+  chunks_[static_cast<std::size_t>(chunk)] = {};
+  return chunk;
+}
+
+void RankQueue::push(Entry entry) {
+  if (opened_ && entry.rank <= rank_) {
+    late_.push_back(joined(entry));
+    std::push_heap(late_.begin(), late_.end(), std::greater<>{});
+    return;
+  }
+  Ends& ends = ranks_[entry.rank];
+  if (ends.first == none) {
+    ends.first = ends.last = new_chunk();
+    std::size_t bit = entry.rank;
+    for (auto& level : levels_) {
+      level[bit / word_bits] |= std::uint64_t{1} << (bit % word_bits);
+      bit /= word_bits;
+    }
+  } else if (chunks_[static_cast<std::size_t>(ends.last)].count == std::size(Chunk{}.positions)) {
+    const std::int32_t added = new_chunk();
+    chunks_[static_cast<std::size_t>(ends.last)].next = added;
+    ends.last = added;
+  }
+  Chunk& chunk = chunks_[static_cast<std::size_t>(ends.last)];
+  chunk.positions[chunk.count++] = entry.position;
+}
+
+bool RankQueue::open_lowest() {
+  if (levels_.back()[0] == 0) return false;
+  std::size_t bit = 0;
+  for (auto level = levels_.rbegin(); level != levels_.rend(); ++level)
+    bit = bit * word_bits + static_cast<std::size_t>(std::countr_zero((*level)[bit]));
+  rank_ = static_cast<std::uint32_t>(bit);
+  opened_ = true;
+  for (auto& level : levels_) {
+    std::uint64_t& word = level[bit / word_bits];
+    word &= ~(std::uint64_t{1} << (bit % word_bits));
+    if (word != 0) break;
+    bit /= word_bits;
+  }
+  open_.clear();
+  next_ = 0;
+  for (std::int32_t at = ranks_[rank_].first; at != none;) {
+    const Chunk& chunk = chunks_[static_cast<std::size_t>(at)];
+    open_.insert(open_.end(), chunk.positions, chunk.positions + chunk.count);
+    free_.push_back(at);
+    at = chunk.next;
+  }
+  ranks_[rank_] = {};
+  if (!std::is_sorted(open_.begin(), open_.end())) std::sort(open_.begin(), open_.end());
+  return true;
+}
+
+std::optional<RankQueue::Entry> RankQueue::pop() {
+  if (next_ == open_.size() && late_.empty() && !open_lowest()) return std::nullopt;
+  if (next_ < open_.size() && (late_.empty() || joined({rank_, open_[next_]}) <= late_.front()))
+    return Entry{rank_, open_[next_++]};
+  const std::uint64_t least = late_.front();
+  std::pop_heap(late_.begin(), late_.end(), std::greater<>{});
+  late_.pop_back();
+  return Entry{static_cast<std::uint32_t>(least >> 32), static_cast<std::uint32_t>(least)};
+}
+
+}  // namespace weft::text

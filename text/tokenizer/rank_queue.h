@@ -1,0 +1,59 @@
+// The queue of byte-pair encoding's merges over a long piece: pairs of (rank, position), the least first. A rank's positions
+// lie together and are sorted once, when its turn comes. Merges that were learned in their order make pairs of higher ranks
+// only, so that a push is O(1) and, but for that sort, so is a pop; a pair that a file ranks below the merge that made it goes
+// through a heap.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace weft::text {
+
+class RankQueue {
+ public:
+  struct Entry {
+    std::uint32_t rank = 0;
+    std::uint32_t position = 0;
+  };
+
+  // Ranks are below `ranks`. The queue is empty; memory is kept from piece to piece.
+  void begin(std::size_t ranks);
+  void push(Entry entry);
+  // The least, taken out; nothing where the queue is empty.
+  std::optional<Entry> pop();
+  // A position that pop() gives so many pops from now if nothing lower comes; nothing near the end of a rank.
+  std::optional<std::uint32_t> ahead(std::size_t pops) const noexcept {
+    return next_ + pops < open_.size() ? std::optional(open_[next_ + pops]) : std::nullopt;
+  }
+
+ private:
+  static constexpr std::int32_t none = -1;
+  // Positions of one rank in the order in which they came; 64 bytes.
+  struct Chunk {
+    std::int32_t next = none;
+    std::uint32_t count = 0;
+    std::uint32_t positions[14] = {};
+  };
+  struct Ends {
+    std::int32_t first = none;
+    std::int32_t last = none;
+  };
+
+  std::int32_t new_chunk();
+  bool open_lowest();
+
+  std::vector<Ends> ranks_;
+  // Which ranks have chunks: a bit a rank, then a bit for each word of the level below that is not 0.
+  std::vector<std::vector<std::uint64_t>> levels_;
+  std::vector<Chunk> chunks_;
+  std::vector<std::int32_t> free_;
+  bool opened_ = false;
+  std::uint32_t rank_ = 0;           // of open_; all chunks are of higher ones
+  std::vector<std::uint32_t> open_;  // ascending
+  std::size_t next_ = 0;             // in open_
+  std::vector<std::uint64_t> late_;  // rank and position in one; a heap, none of a rank above rank_
+};
+
+}  // namespace weft::text
