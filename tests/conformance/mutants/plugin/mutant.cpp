@@ -84,7 +84,9 @@ void leave_behind() {
 
 int alive = 0;
 
-// Half a second more than the rule allows, by the run's scale of time; the first time only.
+// PL-35 is about time itself, so breaking it takes time: half a second more than the rule allows, by the run's scale. A sleep
+// lasts as long as it says or longer, so the case sees it on any machine, however busy. One without end would prove
+// less: the harness's own deadline would end the case, whether it measures or not. The first time only: nobody waits twice.
 void hang() {
   static bool again = false;
   const char* const scale = std::getenv("WEFT_MUTANT_TIME_SCALE");
