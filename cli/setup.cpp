@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <map>
+
 #include "cli/exit_code.h"
 #include "core/telemetry/log.h"
 
@@ -17,7 +19,7 @@ constexpr Duration inventory_deadline = std::chrono::seconds(30);
 // Loads the plugins a configuration names and checks the user's options for them; every problem is kept.
 class PluginLoader {
  public:
-  PluginLoader(const Config& config, PluginHost& host) : config_(config), host_(host) {}
+  explicit PluginLoader(PluginHost& host) : host_(host) {}
 
   const LoadedPlugin* load(const char* kind, const std::string& table, const PluginChoice& choice,
                            const std::string& name) {
@@ -38,11 +40,10 @@ class PluginLoader {
     return std::move(checked.options);
   }
 
-  std::vector<Problem>& problems() { return problems_; }
+  const std::vector<Problem>& problems() const { return problems_; }
   int code() const { return code_; }
 
  private:
-  const Config& config_;
   PluginHost& host_;
   std::vector<Problem> problems_;
   int code_ = exit_usage;
@@ -53,59 +54,214 @@ void print(const std::vector<Problem>& problems) {
     fmt::print(stderr, "{}\n", to_string(problem));
 }
 
-// Where the plan chose other communicators than one machine would get, loads those; then writes all into the configuration,
-// so that workers need not choose.
-Status settle_communicators(Setup& setup) {
-  Config& config = setup.config;
-  const Plan& plan = setup.plan;
-  PluginLoader loader(config, *setup.host);
-  if (setup.communicator->info.name != plan.communicator) {
-    setup.communicator = loader.load("communicator", "communicator", config.communicator, plan.communicator);
-    loader.options(setup.communicator, "communicator", config.communicator);
-  }
-  if (plan.control == plan.communicator)
-    setup.control = setup.communicator;
-  else if (setup.control->info.name != plan.control)
-    setup.control = loader.load("communicator", "communicator", {.where = config.communicator.where}, plan.control);
-  if (!loader.problems().empty()) {
-    std::string all;
-    for (const Problem& problem : loader.problems())
-      all += (all.empty() ? "" : "\n") + to_string(problem);
-    return fail(loader.code() == exit_usage ? ErrorCode::invalid_argument : ErrorCode::refused, std::move(all));
-  }
-  if (config.communicator.plugin == "auto") config.communicator.plugin = plan.communicator;
-  if (config.control == "auto" && !plan.control.empty()) config.control = plan.control;
-  return {};
-}
-
+// A plugin that lives in the head, and what the user's options came to.
 struct Chosen {
-  const LoadedPlugin* plugin;
-  const PluginOptions& options;
+  const LoadedPlugin* plugin = nullptr;
+  PluginOptions options;
 };
 
-// What lives in the head. In a child process first, before any thread runs here: what a plugin's create does to its
-// process is then told, not suffered.
-Status make_objects(Setup& setup, const Chosen& executor, const Chosen& balancer) {
-  for (const Chosen& chosen : {executor, balancer})
-    WEFT_TRY(setup.host->rehearse(*chosen.plugin, chosen.options));
-  const auto services = [&](const Chosen& chosen) {
-    return std::make_unique<PluginHostServices>(
-        HostServicesSpec{.plugin = chosen.plugin->id(), .metrics = &setup.metrics});
-  };
-  setup.executor_services = services(executor);
-  setup.balancer_services = services(balancer);
-  WEFT_ASSIGN(made_executor, create_plugin<Executor>(*executor.plugin, executor.options, *setup.executor_services));
-  setup.executor = std::move(made_executor);
-  WEFT_ASSIGN(made_balancer, create_plugin<LoadBalancer>(*balancer.plugin, balancer.options, *setup.balancer_services));
-  setup.balancer = std::move(made_balancer);
-  return {};
+// One Setup, step by step in the order of the steps below. A step that fails has told why on standard error, set code()
+// and answers false; none may follow.
+//
+// Whatever loads a plugin forks, so that one that crashes costs a child; so all of them are loaded before the first object of a
+// plugin is made: an executor's has a thread, and what a thread holds locked stays locked in a child for good.
+class SetupMaker {
+ public:
+  explicit SetupMaker(const SetupOptions& options) : options_(options) {}
+
+  bool read();  // weft.toml; then logs are as it says
+  bool load_plugins();
+  bool read_model();
+  bool make_objects();
+  bool place();  // where ranks run
+  bool settle_communicators();
+
+  int code() const { return code_; }
+  std::unique_ptr<Setup> take() { return std::move(setup_); }
+
+ private:
+  Unusable find_unusable();
+  void load_communicators(PluginLoader& loader);
+  void load_for_several_nodes();
+  void adopt_names();
+  bool tell_problems(const PluginLoader& loader);
+  bool choose(const std::string& name, const LoadedPlugin*& communicator);
+  bool failed(const Error& error, int code);
+
+  const SetupOptions& options_;
+  std::unique_ptr<Setup> setup_ = std::make_unique<Setup>();
+  std::vector<Problem> problems_;  // of the file
+  Unusable unusable_;
+  Chosen executor_;
+  Chosen balancer_;
+  std::map<std::string, Result<const LoadedPlugin*>> others_;  // communicators that the plan may choose
+  int code_ = exit_usage;
+};
+
+bool SetupMaker::failed(const Error& error, int code) {
+  fmt::print(stderr, "{}\n", error.message);
+  code_ = code;
+  return false;
 }
 
-// Tells the error; null, for make_setup to return.
-std::unique_ptr<Setup> failed(const Error& error, int code, int& exit_code) {
-  fmt::print(stderr, "{}\n", error.message);
-  exit_code = code;
-  return nullptr;
+bool SetupMaker::read() {
+  ParsedConfig parsed = read_config(options_.config_file, options_.overrides);
+  if (parsed.unreadable) {
+    print(parsed.problems);
+    code_ = parsed.missing ? exit_not_found : exit_usage;
+    return false;
+  }
+  setup_->config = std::move(parsed.config);
+  problems_ = std::move(parsed.problems);
+  const Config& config = setup_->config;
+  log::set_up({.level = log::parse_level(config.log.level).value_or(LogLevel::info),
+               .format = log::parse_format(config.log.format).value_or(log::Format::text)});
+  setup_->host = std::make_unique<PluginHost>(
+      PluginHost::Options{.search_path = SearchPath::standard(options_.plugin_dirs),
+                          .strict = config.plugins.strict,
+                          .child_limit = std::chrono::ceil<std::chrono::milliseconds>(config.timeouts.plugin)});
+  return true;
+}
+
+bool SetupMaker::load_plugins() {
+  const Config& config = setup_->config;
+  PluginLoader loader(*setup_->host);
+  unusable_ = find_unusable();
+  executor_.plugin = loader.load("executor", "executor", config.executor, config.executor.plugin);
+  balancer_.plugin = loader.load("load_balancer", "balancer", config.balancer, config.balancer.plugin);
+  load_communicators(loader);
+  setup_->device = loader.load("device", "device", config.device, resolve_plugins(config, {}, unusable_).device);
+  executor_.options = loader.options(executor_.plugin, "executor", config.executor);
+  balancer_.options = loader.options(balancer_.plugin, "balancer", config.balancer);
+  loader.options(setup_->communicator, "communicator", config.communicator);
+  loader.options(setup_->device, "device", config.device);
+  adopt_names();
+  if (!tell_problems(loader)) return false;
+  load_for_several_nodes();
+  return true;
+}
+
+Unusable SetupMaker::find_unusable() {
+  Unusable unusable;
+  if (setup_->config.communicator.plugin == "auto")
+    if (const auto shm = setup_->host->load({.kind = "communicator", .name = "shm"}); !shm)
+      unusable.shm = shm.error().message;
+  return unusable;
+}
+
+// What "auto" chooses depends on where ranks are placed, which is known only when the executor is there that places them.
+// Until then it is what one machine gets, so that mistakes in the file come all at once.
+void SetupMaker::load_communicators(PluginLoader& loader) {
+  const Config& config = setup_->config;
+  const PluginNames names = resolve_plugins(config, {}, unusable_);
+  setup_->communicator = loader.load("communicator", "communicator", config.communicator, names.communicator);
+  setup_->control =
+      names.control == names.communicator || names.control.empty()
+          ? setup_->communicator
+          : loader.load("communicator", "communicator", {.where = config.communicator.where}, names.control);
+}
+
+// What several nodes would get instead. Whether it is there matters only if the plan chooses it.
+void SetupMaker::load_for_several_nodes() {
+  if (!executor_.plugin->has("several_nodes")) return;
+  const PluginNames names = resolve_plugins(setup_->config, {.replicas = true, .leaders = true}, unusable_);
+  for (const std::string& name : {names.communicator, names.control})
+    if (name != setup_->communicator->info.name && name != setup_->control->info.name)
+      others_.try_emplace(name, setup_->host->load({.kind = "communicator", .name = name}));
+}
+
+// A plugin chosen by its file alone has told its name by now.
+void SetupMaker::adopt_names() {
+  Config& config = setup_->config;
+  if (setup_->communicator != nullptr && config.communicator.plugin.empty())
+    config.communicator.plugin = setup_->communicator->info.name;
+  if (setup_->device != nullptr && config.device.plugin.empty()) config.device.plugin = setup_->device->info.name;
+  if (executor_.plugin != nullptr) config.executor.plugin = executor_.plugin->info.name;
+  if (balancer_.plugin != nullptr) config.balancer.plugin = balancer_.plugin->info.name;
+}
+
+// Those of the file and those of its plugins, at once. True where there are none.
+bool SetupMaker::tell_problems(const PluginLoader& loader) {
+  code_ = problems_.empty() ? loader.code() : exit_usage;
+  problems_.insert(problems_.end(), loader.problems().begin(), loader.problems().end());
+  print(problems_);
+  return problems_.empty();
+}
+
+bool SetupMaker::read_model() {
+  const auto model = engine::read_model_config(setup_->config.model.path);
+  if (!model) return failed(model.error(), exit_code_of(model.error()));
+  setup_->model = *model;
+  return true;
+}
+
+// What lives in the head. In a child process first, before any thread runs here: what a plugin's create does to its
+// process is then told, not suffered. Whatever error it is, a plugin that makes no object has been given something that it cannot
+// work with.
+bool SetupMaker::make_objects() {
+  for (const Chosen* chosen : {&executor_, &balancer_})
+    if (const Status rehearsed = setup_->host->rehearse(*chosen->plugin, chosen->options); !rehearsed)
+      return failed(rehearsed.error(), exit_usage);
+  const auto services = [this](const Chosen& chosen) {
+    return std::make_unique<PluginHostServices>(
+        HostServicesSpec{.plugin = chosen.plugin->id(), .metrics = &setup_->metrics});
+  };
+  setup_->executor_services = services(executor_);
+  setup_->balancer_services = services(balancer_);
+  auto executor = create_plugin<Executor>(*executor_.plugin, executor_.options, *setup_->executor_services);
+  if (!executor) return failed(executor.error(), exit_usage);
+  setup_->executor = std::move(*executor);
+  auto balancer = create_plugin<LoadBalancer>(*balancer_.plugin, balancer_.options, *setup_->balancer_services);
+  if (!balancer) return failed(balancer.error(), exit_usage);
+  setup_->balancer = std::move(*balancer);
+  return true;
+}
+
+bool SetupMaker::place() {
+  auto inventory = setup_->executor->inventory(Deadline::in(inventory_deadline));
+  if (!inventory) return failed(annotate(std::move(inventory).error(), executor_.plugin->id()), exit_not_started);
+  setup_->inventory = std::move(*inventory);
+  auto plan = make_plan(setup_->config, setup_->model.shape, setup_->inventory, unusable_);
+  if (!plan) return failed(plan.error(), exit_code_of(plan.error()));
+  setup_->plan = std::move(*plan);
+  return true;
+}
+
+// Where the plan chose other communicators than one machine would get, takes those; then writes all into the configuration,
+// so that workers need not choose.
+bool SetupMaker::settle_communicators() {
+  Config& config = setup_->config;
+  const Plan& plan = setup_->plan;
+  if (!choose(plan.communicator, setup_->communicator)) return false;
+  if (plan.control == plan.communicator) setup_->control = setup_->communicator;
+  if (!choose(plan.control, setup_->control)) return false;
+  PluginLoader loader(*setup_->host);
+  loader.options(setup_->communicator, "communicator", config.communicator);
+  if (!tell_problems(loader)) return false;
+  if (config.communicator.plugin == "auto") config.communicator.plugin = plan.communicator;
+  if (config.control == "auto") config.control = plan.control;
+  code_ = exit_ok;
+  return true;
+}
+
+bool SetupMaker::choose(const std::string& name, const LoadedPlugin*& communicator) {
+  if (communicator->info.name == name) return true;
+  const auto found = others_.find(name);
+  Error error{ErrorCode::refused, "", false};
+  if (found == others_.end())
+    error.message = fmt::format(
+        "{} places ranks on several nodes and does not declare the capability several_nodes, so that communicator/{}, "
+        "which joins them, is not loaded; its author has to declare it, or name the communicator: "
+        "communicator.plugin = \"{}\"",
+        executor_.plugin->id(), name, name);
+  else if (found->second)
+    communicator = *found->second;
+  else
+    error = found->second.error();
+  if (error.message.empty()) return true;
+  error.message =
+      to_string(Problem{setup_->config.communicator.where, fmt::format("[communicator] plugin: {}", error.message)});
+  return failed(error, exit_code_of(error));
 }
 
 }  // namespace
@@ -125,76 +281,11 @@ std::vector<WorkerPlugin> Setup::worker_plugins() const {
 }
 
 std::unique_ptr<Setup> make_setup(const SetupOptions& options, int& exit_code) {
-  exit_code = exit_usage;
-  ParsedConfig parsed = read_config(options.config_file, options.overrides);
-  if (parsed.unreadable) {
-    print(parsed.problems);
-    exit_code = parsed.missing ? exit_not_found : exit_usage;
-    return nullptr;
-  }
-  auto setup = std::make_unique<Setup>();
-  setup->config = std::move(parsed.config);
-  const Config& config = setup->config;
-  log::set_up({.level = log::parse_level(config.log.level).value_or(LogLevel::info),
-               .format = log::parse_format(config.log.format).value_or(log::Format::text)});
-  setup->host = std::make_unique<PluginHost>(
-      PluginHost::Options{.search_path = SearchPath::standard(options.plugin_dirs),
-                          .strict = config.plugins.strict,
-                          .child_limit = std::chrono::ceil<std::chrono::milliseconds>(config.timeouts.plugin)});
-
-  PluginLoader loader(config, *setup->host);
-  // What "auto" chooses depends on where ranks are placed, which is known only when all plugins are there that place them.
-  // Until then it is what one machine gets, so that mistakes in the file come all at once.
-  Unusable unusable;
-  if (config.communicator.plugin == "auto")
-    if (const auto shm = setup->host->load({.kind = "communicator", .name = "shm"}); !shm)
-      unusable.shm = shm.error().message;
-  const PluginNames names = resolve_plugins(config, {}, unusable);
-  const LoadedPlugin* executor = loader.load("executor", "executor", config.executor, config.executor.plugin);
-  const LoadedPlugin* balancer = loader.load("load_balancer", "balancer", config.balancer, config.balancer.plugin);
-  setup->communicator = loader.load("communicator", "communicator", config.communicator, names.communicator);
-  setup->control =
-      names.control == names.communicator || names.control.empty()
-          ? setup->communicator
-          : loader.load("communicator", "communicator", {.where = config.communicator.where}, names.control);
-  setup->device = loader.load("device", "device", config.device, names.device);
-  const PluginOptions executor_options = loader.options(executor, "executor", config.executor);
-  const PluginOptions balancer_options = loader.options(balancer, "balancer", config.balancer);
-  loader.options(setup->communicator, "communicator", config.communicator);
-  loader.options(setup->device, "device", config.device);
-
-  // A plugin chosen by its file alone has told its name by now.
-  if (setup->communicator != nullptr && config.communicator.plugin.empty())
-    setup->config.communicator.plugin = setup->communicator->info.name;
-  if (setup->device != nullptr && config.device.plugin.empty()) setup->config.device.plugin = setup->device->info.name;
-  if (executor != nullptr) setup->config.executor.plugin = executor->info.name;
-  if (balancer != nullptr) setup->config.balancer.plugin = balancer->info.name;
-
-  std::vector<Problem> problems = std::move(parsed.problems);
-  const bool only_plugins = problems.empty();
-  problems.insert(problems.end(), loader.problems().begin(), loader.problems().end());
-  if (!problems.empty()) {
-    print(problems);
-    exit_code = only_plugins ? loader.code() : exit_usage;
-    return nullptr;
-  }
-
-  const auto model = engine::read_model_config(config.model.path);
-  if (!model) return failed(model.error(), exit_code_of(model.error()), exit_code);
-  setup->model = *model;
-  // Whatever error it is, a plugin that makes no object has been given something that it cannot work with.
-  if (const Status made = make_objects(*setup, {executor, executor_options}, {balancer, balancer_options}); !made)
-    return failed(made.error(), exit_usage, exit_code);
-  auto inventory = setup->executor->inventory(Deadline::in(inventory_deadline));
-  if (!inventory) return failed(annotate(std::move(inventory).error(), executor->id()), exit_not_started, exit_code);
-  setup->inventory = std::move(*inventory);
-  auto plan = make_plan(config, setup->model.shape, setup->inventory, unusable);
-  if (!plan) return failed(plan.error(), exit_code_of(plan.error()), exit_code);
-  setup->plan = std::move(*plan);
-  if (const Status settled = settle_communicators(*setup); !settled)
-    return failed(settled.error(), exit_code_of(settled.error()), exit_code);
-  exit_code = exit_ok;
-  return setup;
+  SetupMaker maker(options);
+  const bool made = maker.read() && maker.load_plugins() && maker.read_model() && maker.make_objects() &&
+                    maker.place() && maker.settle_communicators();
+  exit_code = maker.code();
+  return made ? maker.take() : nullptr;
 }
 
 }  // namespace weft::cli

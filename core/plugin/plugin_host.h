@@ -77,7 +77,7 @@ class PluginHost {
     SearchPath search_path;
     bool strict = false;  // plugins.strict: group-writable files and directories are refused, not warned about
     // Above zero: load() first takes a file through the stages in a child process, for so long at most, so that one
-    // that crashes, exits or hangs is refused like any other. Forks: load where other threads, if any, are idle.
+    // that crashes, exits or hangs is refused like any other. Forks: an error (internal) where other threads live.
     std::chrono::milliseconds child_limit{0};
   };
 
@@ -93,7 +93,8 @@ class PluginHost {
   tl::expected<const LoadedPlugin*, Refusal> try_load(const PluginRequest& request);
 
   // Makes an object in a child process and gives it back there, so that a create that crashes, exits or hangs is an
-  // error here; then create_plugin may do the same in this process. Nothing where Options::child_limit is zero. Forks.
+  // error here; then create_plugin may do the same in this process. Nothing where Options::child_limit is zero. Forks: an
+  // error (internal) where other threads live.
   Status rehearse(const LoadedPlugin& plugin, const PluginOptions& options) const;
 
   struct DiscoverOptions {
@@ -102,8 +103,8 @@ class PluginHost {
     std::string only;     // a file's name, "libweft-executor-mp.so": others are left out; empty: all
   };
   // Every libweft-*.so on the search path, in search order then by name, each taken through the stages in a child
-  // process of its own, so that one that crashes, exits or hangs only gives a row. Forks: call it where no other
-  // thread runs.
+  // process of its own, so that one that crashes, exits or hangs only gives a row. Forks: a row says so where other
+  // threads live.
   std::vector<DiscoveredPlugin> discover(const DiscoverOptions& options) const;
   std::vector<DiscoveredPlugin> discover() const { return discover(DiscoverOptions{}); }
 

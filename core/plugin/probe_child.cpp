@@ -13,6 +13,10 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
 
 #include "core/plugin/row_json.h"
 
@@ -70,6 +74,36 @@ void isolate() {
   ::_exit(0);
 }
 
+// Names of this process's threads but the caller's, by commas. One that was joined is listed until the kernel has let go of
+// it, and says of itself by then that it is exiting (PF_EXITING of linux/sched.h, in the flags of /proc/TID/stat).
+std::string other_threads() {
+  std::string names;
+#if !defined(__SANITIZE_THREAD__)  // which has a thread of its own
+  constexpr unsigned long exiting = 0x4;
+  const std::string own = std::to_string(::gettid());
+  std::error_code error;
+  for (std::filesystem::directory_iterator task("/proc/self/task", error), end; !error && task != end;
+       task.increment(error)) {
+    if (task->path().filename() == own) continue;
+    std::ifstream file(task->path() / "stat");
+    const std::string stat{std::istreambuf_iterator<char>(file), {}};
+    const std::size_t open = stat.find('(');
+    const std::size_t close = stat.rfind(')');                              // a name may hold brackets
+    if (open == std::string::npos || close == std::string::npos) continue;  // it has gone
+    std::istringstream fields(stat.substr(close + 1));
+    std::string state;
+    long ignored = 0;  // parent, group, session, terminal, its group
+    unsigned long flags = 0;
+    fields >> state;
+    for (int field = 0; field < 5; ++field)
+      fields >> ignored;
+    if (!(fields >> flags) || (flags & exiting) != 0) continue;
+    names += (names.empty() ? "" : ", ") + stat.substr(open + 1, close - open - 1);
+  }
+#endif
+  return names;
+}
+
 // Reads until the child has ended or closed the pipe; false: the deadline came first, or it wrote more than
 // any row.
 bool read_answer(int pipe, int child, Deadline deadline, std::string& answer) {
@@ -124,6 +158,16 @@ Refusal cut_short(const std::string& file, Stage stage, const std::string& how) 
 void check_in_child(const StageRun& run, Deadline deadline, DiscoveredPlugin& row) {
   const Duration limit = deadline.left();
   row.info.file = run.file;
+  if (const std::string others = other_threads(); !others.empty()) {
+    row.refusal = Refusal{
+        std::nullopt,
+        {ErrorCode::internal,
+         fmt::format(
+             "{}: it cannot be tried in a child process: this process has other threads ({}), and what they hold "
+             "locked would stay locked in the child; plugins have to be loaded before threads start",
+             run.file, others)}};
+    return;
+  }
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
     row.refusal = Refusal{

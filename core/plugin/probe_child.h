@@ -10,7 +10,7 @@
 
 namespace weft {
 
-// Forks; the caller has no other thread. Returns when the child and whatever it started in its process group
+// Forks, so it refuses with `internal` where this process has another thread than the caller's. Returns when the child and whatever it started in its process group
 // are gone. `run.at` is not called. Fills all of the row but file, origin and shadowed.
 void check_in_child(const StageRun& run, Deadline deadline, DiscoveredPlugin& row);
 

@@ -3,7 +3,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <pthread.h>
 #include <signal.h>
+
+#include <future>
+#include <thread>
 
 #include "core/plugin/host_services.h"
 #include "core/plugin/kinds.h"
@@ -225,6 +229,34 @@ TEST_F(PluginHostWithChildren, RehearsesCreateAndTellsHowItEnded) {
   const auto good = host_.load(balancer("good"));
   ASSERT_TRUE(good);
   EXPECT_TRUE(host_.rehearse(**good, {{{"limit", std::int64_t{3}}}}));
+}
+
+TEST_F(PluginHostWithChildren, ForksNothingWhereAnotherThreadLives) {
+  const auto loaded = host_.load(balancer("good"));
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  std::promise<void> end;
+  std::promise<void> named;
+  std::thread other([&] {
+    (void)pthread_setname_np(pthread_self(), "a (busy) one");
+    named.set_value();
+    end.get_future().wait();
+  });
+  named.get_future().wait();
+  const auto refused = host_.try_load(balancer("probe_exits"));
+  const Status rehearsed = host_.rehearse(**loaded, {{{"limit", std::int64_t{3}}}});
+  const auto known = host_.load(balancer("good"));
+  end.set_value();
+  other.join();
+#if !defined(__SANITIZE_THREAD__)
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().error.code, ErrorCode::internal);
+  EXPECT_THAT(refused.error().error.message, AllOf(HasSubstr("probe_exits"), HasSubstr("other threads (a (busy) one)"),
+                                                   HasSubstr("before threads start")));
+  ASSERT_FALSE(rehearsed);
+  EXPECT_EQ(rehearsed.error().code, ErrorCode::internal);
+#endif
+  EXPECT_TRUE(known) << "what has been loaded needs no child";
+  EXPECT_TRUE(host_.rehearse(**loaded, {{{"limit", std::int64_t{3}}}})) << "the thread has ended";
 }
 
 TEST(PluginHostDeathTest, ACrashOfAPluginInThisProcessNamesThePlugin) {
