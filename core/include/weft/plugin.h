@@ -9,7 +9,7 @@
 //   WEFT_PLUGIN(weft::Executor, {.name = "mine", .version = "1.0.0", .summary = "starts ranks my way",
 //                                .options = my_options, .probe = my_probe, .create = my_create})
 //
-// The file is called libweft-<kind>-<name>.so. The library is never unloaded.
+// The file is libweft-<kind>-<name>.so, never unloaded. create may be called for an object that is given back at once.
 // Threads: probe and create are called by one thread, create perhaps several times; destroy by any thread, once an object.
 #pragma once
 

@@ -11,7 +11,8 @@ ParsedArguments parse_arguments(int argc, char** argv) {
   Arguments arguments;
   arguments.seed = std::random_device{}();
   CLI::App app{
-      "weft-conformance runs every rule of docs/plugins/contract.md that applies to a plugin and says which hold."};
+      "weft-conformance runs every rule of docs/plugins/contract.md and contract/KIND.md beside it that applies to a\n"
+      "plugin, and says which hold."};
   app.footer(
       "Example:\n  weft-conformance --plugin build/libweft-executor-mine.so --level full --out report/\n\n"
       "Exit codes: 0 every case that ran holds, 1 one does not, 2 usage, 4 the plugin was refused, 130 interrupted.");

@@ -1,5 +1,5 @@
-// One rule of docs/plugins/contract.md as something that can be run. Cases stand in tables beside their bodies, one file
-// a group of rules; cases.h gathers them.
+// One rule of docs/plugins/contract.md, or of its kind's page in docs/plugins/contract/, as something that can be run. Cases
+// stand in tables beside their bodies, one file a group of rules; cases.h gathers them.
 #pragma once
 
 #include <chrono>

@@ -127,8 +127,8 @@ std::string markdown_of(const json& report) {
                                  report.at("level").get<std::string>(), plugin.at("id").get<std::string>(),
                                  plugin.at("version").get<std::string>(), plugin.at("fingerprint").get<std::string>());
   if (const json& claim = report.at("claim"); !claim.is_null())
-    text += fmt::format("Suite version {} is {}.\n\n", claim.at("version").get<std::string>(),
-                        claim.at("text").get<std::string>());
+    text += fmt::format("Suite version {} is {} (list {:.12}).\n\n", claim.at("version").get<std::string>(),
+                        claim.at("text").get<std::string>(), claim.at("list_sha256").get<std::string>());
   text += "| outcome | cases |\n|---|---|\n";
   for (const auto& [outcome, count] : report.at("counts").items())
     text += fmt::format("| {} | {} |\n", outcome, count.get<int>());
@@ -161,8 +161,10 @@ json report_json(const RunSpec& spec, const PluginInfo& plugin, const RunResult&
   json claimed;  // null: the run was not of a list
   if (spec.mustpass) {
     const Claim claim = claim_of(*spec.mustpass, spec.cases.size(), run.cases);
-    claimed = {{"version", claim.version}, {"holds", claim.holds},   {"rules", claim.rules}, {"passed", claim.passed},
-               {"skipped", claim.skipped}, {"waived", claim.waived}, {"text", claim.text()}};
+    claimed = {{"version", claim.version}, {"list_sha256", claim.list_sha256},
+               {"holds", claim.holds},     {"rules", claim.rules},
+               {"passed", claim.passed},   {"skipped", claim.skipped},
+               {"waived", claim.waived},   {"text", claim.text()}};
   }
   return {{"suite", suite_version},
           {"claim", claimed},

@@ -44,6 +44,7 @@ class Report : public ::testing::Test {
 TEST_F(Report, JsonHoldsPluginHostSeedAndEachCase) {
   const nlohmann::json report = report_json(spec_, plugin_, run_);
   EXPECT_EQ(report["suite"], "1");
+  EXPECT_THAT(*report_markdown(report), HasSubstr("Suite version 1, level must: executor/mine 1.2"));
   EXPECT_EQ(report["plugin"]["sha256"], "abc");
   EXPECT_EQ(report["seed"], 9);
   EXPECT_GT(report["host"]["cpus"], 0);
@@ -79,15 +80,16 @@ TEST_F(Report, ACaseThatPutACapabilityToWorkIsItsProof) {
 
 TEST_F(Report, AClaimIsWrittenWhereTheRunWasOfAList) {
   EXPECT_TRUE(report_json(spec_, plugin_, run_)["claim"].is_null());
-  spec_.mustpass = MustPass{.version = "1", .ids = {"EX-01", "EX-02"}};
+  spec_.mustpass = MustPass{.version = "1", .ids = {"EX-01", "EX-02"}, .sha256 = "0123456789abcdef"};
   spec_.cases = {&two_cases[0], &two_cases[1]};
   EXPECT_EQ(report_json(spec_, plugin_, run_)["claim"]["holds"], false);
   run_.cases[1].outcome = Outcome::xfail;
   const nlohmann::json report = report_json(spec_, plugin_, run_);
   EXPECT_EQ(report["claim"]["holds"], true);
   EXPECT_EQ(report["claim"]["version"], "1");
+  EXPECT_EQ(report["claim"]["list_sha256"], "0123456789abcdef");
   EXPECT_THAT(*report_markdown(report),
-              HasSubstr("Suite version 1 is claimed: 1 rules hold, 0 do not apply, 1 waived."));
+              HasSubstr("Suite version 1 is claimed: 1 rules hold, 0 do not apply, 1 waived (list 0123456789ab)."));
 }
 
 TEST_F(Report, APageIsRewrittenBetweenItsMarkers) {
