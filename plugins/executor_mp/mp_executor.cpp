@@ -142,6 +142,7 @@ void MpExecutor::run() {
     kill_overdue(host_.now());
     reap_ended();
     if (closing && gangs_.empty()) {
+      cgroups_.reset();  // a gang that is launched now is refused
       const std::lock_guard lock(mutex_);
       if (commands_.empty()) return;
       continue;
@@ -158,16 +159,19 @@ void MpExecutor::do_launch(Command command) {
   std::string failure;
   for (RankSpec& spec : command.spec.ranks) {
     if (!options_.bind) spec.cpus.clear();
-    Result<Process> process = Process::start(spec, command.spec.die_with_head);
+    Result<Process> process =
+        Process::start(spec, command.spec.die_with_head, cgroup_for(command.spec.gang, spec.rank));
     if (!process) {
       failure = "rank " + std::to_string(spec.rank) + ": " + process.error().message;
       break;
     }
     gang->ranks.push_back({spec.rank, std::move(*process)});
   }
-  for (Rank& rank : gang->ranks)
+  for (Rank& rank : gang->ranks) {
     if (const Status status = rank.process.finish_start(); !status && failure.empty())
       failure = "rank " + std::to_string(rank.number) + ": " + status.error().message;
+    tell_problem(gang->id, rank);
+  }
   if (!failure.empty()) {
     gang->ranks.clear();  // kills and reaps what did start
     return refuse_gang(command, failure);
@@ -182,6 +186,28 @@ void MpExecutor::do_launch(Command command) {
                           .devices = {}});
   Gang& placed = *gangs_.emplace_back(std::move(gang));
   placed.sink->on_placed(placed.id, placements);
+}
+
+// None where cgroups cannot be had: ranks do without, and what leaves their process group is out of reach.
+Cgroup MpExecutor::cgroup_for(const GangId& gang, std::int32_t rank) {
+  if (options_.cgroups && !std::exchange(cgroups_tried_, true)) {
+    Result<CgroupFolder> made = CgroupFolder::make(options_.cgroup_files);
+    if (made)
+      cgroups_.emplace(std::move(*made));
+    else
+      host_.log(LogLevel::debug, "ranks have no cgroups of their own: " + made.error().message);
+  }
+  if (!cgroups_) return {};
+  Result<Cgroup> cgroup =
+      cgroups_->add(gang.id + "." + std::to_string(gang.incarnation) + "-rank-" + std::to_string(rank));
+  if (cgroup) return std::move(*cgroup);
+  host_.log(LogLevel::warn, "rank " + std::to_string(rank) + " does without a cgroup: " + cgroup.error().message);
+  return {};
+}
+
+void MpExecutor::tell_problem(const GangId& gang, const Rank& rank) const {
+  if (const std::string& problem = rank.process.cgroup_problem(); !problem.empty())
+    host_.log(LogLevel::warn, "gang " + gang.id + ": rank " + std::to_string(rank.number) + ": " + problem);
 }
 
 void MpExecutor::refuse_gang(const Command& command, const std::string& why) {
@@ -211,7 +237,7 @@ void MpExecutor::kill_overdue(Time now) {
     if (gang->killed || now < gang->kill_at) continue;
     gang->killed = true;
     for (const Rank& rank : gang->ranks)
-      rank.process.signal_group(SIGKILL);
+      rank.process.kill_all();
   }
 }
 
@@ -249,6 +275,7 @@ void MpExecutor::reap_ended() {
       if ((fds[i].revents & POLLIN) == 0) continue;
       Rank& rank = gang->ranks[i];
       ended.push_back({gang->sink, gang->id, rank.number, rank.process.reap()});
+      tell_problem(gang->id, rank);
       gang->ranks.erase(gang->ranks.begin() + static_cast<std::ptrdiff_t>(i));
     }
   }

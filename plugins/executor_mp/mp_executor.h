@@ -9,11 +9,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "cgroup.h"
 #include "log_tails.h"
 #include "process.h"
 #include "weft/executor.h"
@@ -25,6 +27,8 @@ struct MpOptions {
   std::vector<int> cpus;  // that ranks may use; empty: those that this process may use
   bool bind = true;       // give each rank the CPU affinity that its spec asks for
   std::string node_name;  // empty: the host's name
+  bool cgroups = true;    // give each rank a cgroup of its own, where this process may make some
+  CgroupFiles cgroup_files;
 };
 
 class MpExecutor final : public Executor {
@@ -59,6 +63,8 @@ class MpExecutor final : public Executor {
 
   void run();  // the thread
   void do_launch(Command command);
+  Cgroup cgroup_for(const GangId& gang, std::int32_t rank);
+  void tell_problem(const GangId& gang, const Rank& rank) const;  // of its cgroup, if there is one
   void do_stop(const Command& command);
   void refuse_gang(const Command& command, const std::string& why);
   void watch(Time until);  // waits for an exit, a command or the time
@@ -77,8 +83,10 @@ class MpExecutor final : public Executor {
   std::map<std::string, std::int64_t> names_;  // gangs launched and not ended: id -> incarnation
   bool closing_ = false;
 
-  std::vector<std::unique_ptr<Gang>> gangs_;  // the thread's own
-  std::mutex join_mutex_;                     // guards the join in close()
+  bool cgroups_tried_ = false;           // from here on the thread's own
+  std::optional<CgroupFolder> cgroups_;  // made for the first gang; ends after all ranks
+  std::vector<std::unique_ptr<Gang>> gangs_;
+  std::mutex join_mutex_;  // guards the join in close()
   std::thread thread_;
 };
 

@@ -19,9 +19,10 @@ extern char** environ;
 namespace weft::mp {
 namespace {
 
-// What the child tells its parent when it cannot become the program.
+// What the child tells its parent when it cannot become the program, or (not fatal) cannot have its cgroup.
 struct StartFailure {
   int error = 0;
+  bool fatal = true;
   char stage[64] = {};
 };
 
@@ -64,17 +65,22 @@ struct ChildPlan {
   int log = -1;
   int null = -1;
   int error_pipe = -1;
+  int cgroup_door = -1;  // -1: it stays in its parent's
   pid_t parent = -1;
   bool die_with_parent = false;
 };
 
-[[noreturn]] void child_failed(const ChildPlan& plan, const char* stage) {
+bool tell_parent(const ChildPlan& plan, const char* stage, bool fatal) {
   StartFailure failure;
   failure.error = errno;
+  failure.fatal = fatal;
   for (std::size_t i = 0; i + 1 < sizeof failure.stage && stage[i] != '\0'; ++i)
     failure.stage[i] = stage[i];
-  const ssize_t written = write(plan.error_pipe, &failure, sizeof failure);
-  _exit(written == sizeof failure ? 127 : 126);
+  return write(plan.error_pipe, &failure, sizeof failure) == sizeof failure;
+}
+
+[[noreturn]] void child_failed(const ChildPlan& plan, const char* stage) {
+  _exit(tell_parent(plan, stage, true) ? 127 : 126);
 }
 
 // The kernel takes a mask of which one CPU can be had and leaves the others out. A rank that asks for a CPU has it, or does
@@ -93,6 +99,8 @@ void take_cpus(const ChildPlan& plan) {
 
 [[noreturn]] void become(const ChildPlan& plan) {
   if (setpgid(0, 0) != 0) child_failed(plan, "setpgid");
+  // Before the program runs, so that all that it starts is in there. "0" is who writes.
+  if (plan.cgroup_door >= 0 && write(plan.cgroup_door, "0", 1) != 1) (void)tell_parent(plan, "its cgroup", false);
   if (plan.die_with_parent) {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) child_failed(plan, "prctl");
     if (getppid() != plan.parent) _exit(126);  // the parent died before the signal was armed
@@ -139,7 +147,7 @@ struct Descriptor {
 
 }  // namespace
 
-Result<Process> Process::start(const RankSpec& spec, bool die_with_parent) {
+Result<Process> Process::start(const RankSpec& spec, bool die_with_parent, Cgroup cgroup) {
   const std::string log_path = spec.log_path.empty() ? "/dev/null" : spec.log_path;
   // Where this fails, so does the open, which says why.
   std::error_code ignored;
@@ -155,6 +163,7 @@ Result<Process> Process::start(const RankSpec& spec, bool die_with_parent) {
     return fail(ErrorCode::resource_exhausted, "no descriptors left: " + errno_text(errno), true);
   Descriptor read_end(ends[0]);
   const Descriptor write_end(ends[1]);
+  const Descriptor cgroup_door(cgroup.open_door());
 
   ChildPlan plan;
   plan.arguments = spec.argv;
@@ -165,6 +174,7 @@ Result<Process> Process::start(const RankSpec& spec, bool die_with_parent) {
   plan.log = log.value;
   plan.null = null.value;
   plan.error_pipe = write_end.value;
+  plan.cgroup_door = cgroup_door.value;
   plan.parent = getpid();
   plan.die_with_parent = die_with_parent;
 
@@ -174,6 +184,7 @@ Result<Process> Process::start(const RankSpec& spec, bool die_with_parent) {
   Process process;
   process.pid_ = pid;
   process.program_ = spec.argv.front();
+  process.cgroup_ = std::move(cgroup);
   (void)setpgid(pid, pid);  // the child does it too: whoever comes first, the group is there when start() returns
   process.pidfd_ = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));  // glibc 2.36 declares it without C linkage
   if (process.pidfd_ < 0) return fail(ErrorCode::resource_exhausted, "pidfd_open: " + errno_text(errno), true);
@@ -186,7 +197,9 @@ Status Process::finish_start() {
   ssize_t got = 0;
   do {
     got = read(error_pipe_, &failure, sizeof failure);
-  } while (got < 0 && errno == EINTR);
+    if (got == sizeof failure && !failure.fatal)
+      cgroup_problem_ = std::string("cannot move into ") + failure.stage + ": " + errno_text(failure.error);
+  } while ((got < 0 && errno == EINTR) || (got == sizeof failure && !failure.fatal));
   close(std::exchange(error_pipe_, -1));
   if (got != sizeof failure) return {};
   (void)reap();
@@ -197,19 +210,23 @@ Process::Process(Process&& other) noexcept
     : pid_(std::exchange(other.pid_, -1)),
       pidfd_(std::exchange(other.pidfd_, -1)),
       error_pipe_(std::exchange(other.error_pipe_, -1)),
-      program_(std::move(other.program_)) {}
+      program_(std::move(other.program_)),
+      cgroup_(std::move(other.cgroup_)),
+      cgroup_problem_(std::move(other.cgroup_problem_)) {}
 
 Process& Process::operator=(Process&& other) noexcept {
   std::swap(pid_, other.pid_);
   std::swap(pidfd_, other.pidfd_);
   std::swap(error_pipe_, other.error_pipe_);
   std::swap(program_, other.program_);
+  std::swap(cgroup_, other.cgroup_);
+  std::swap(cgroup_problem_, other.cgroup_problem_);
   return *this;
 }
 
 Process::~Process() {
   if (pid_ > 0) {
-    signal_group(SIGKILL);
+    kill_all();
     (void)reap();
   }
   if (error_pipe_ >= 0) close(error_pipe_);
@@ -217,6 +234,11 @@ Process::~Process() {
 
 void Process::signal_group(int signal) const noexcept {
   if (pid_ > 0) (void)kill(-pid_, signal);
+}
+
+void Process::kill_all() const noexcept {
+  signal_group(SIGKILL);
+  cgroup_.kill();
 }
 
 Exit Process::reap() {
@@ -227,6 +249,7 @@ Exit Process::reap() {
     result = waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT);
   } while (result != 0 && errno == EINTR);
   signal_group(SIGKILL);
+  if (const Status ended = cgroup_.end(); !ended) cgroup_problem_ = ended.error().message;
   do {
     result = waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED);
   } while (result != 0 && errno == EINTR);

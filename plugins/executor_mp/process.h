@@ -1,4 +1,5 @@
-// One child process: started with everything in place, watched through a pidfd, killed with all of its process group.
+// One child process: started with everything in place, watched through a pidfd, killed with all of its process group and,
+// where it has one, of its cgroup.
 #pragma once
 
 #include <sys/types.h>
@@ -7,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "cgroup.h"
 #include "weft/executor.h"
 
 namespace weft::mp {
@@ -16,8 +18,9 @@ class Process {
  public:
   // Forks; the child leads a process group of its own, arms the parent-death signal if asked (it follows the calling
   // thread, which must outlive the child), takes its CPUs, /dev/null as input and the log as output, and execs.
-  // An error here means nothing was started. Whether the exec worked is told by finish_start().
-  static Result<Process> start(const RankSpec& spec, bool die_with_parent);
+  // An error here means nothing was started. Whether the exec worked is told by finish_start(). The child moves into
+  // `cgroup`, which ends with it.
+  static Result<Process> start(const RankSpec& spec, bool die_with_parent, Cgroup cgroup = {});
   // Blocks until the child has exec'd or failed to: then the reason, and the child is reaped.
   Status finish_start();
 
@@ -28,8 +31,12 @@ class Process {
   pid_t pid() const noexcept { return pid_; }
   int pidfd() const noexcept { return pidfd_; }  // readable once the process has ended
   void signal_group(int signal) const noexcept;
-  // After pidfd is readable: kills what is left of the group, reaps, and says how the process ended.
+  // KILL to the group and to all of the cgroup.
+  void kill_all() const noexcept;
+  // After pidfd is readable: kills what is left of the group and the cgroup, reaps, and says how the process ended.
   Exit reap();
+  // What went wrong with its cgroup until now, for a log; empty: nothing. A rank does without.
+  const std::string& cgroup_problem() const noexcept { return cgroup_problem_; }
 
  private:
   Process() = default;
@@ -37,6 +44,8 @@ class Process {
   int pidfd_ = -1;
   int error_pipe_ = -1;  // the child's errno and stage, or end of file after a good exec
   std::string program_;
+  Cgroup cgroup_;
+  std::string cgroup_problem_;
 };
 
 }  // namespace weft::mp

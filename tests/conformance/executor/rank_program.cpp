@@ -139,6 +139,7 @@ class Rank {
     if (word == "place") return place();
     if (word == "group") return {std::to_string(::getpgrp()), std::to_string(::getsid(0))};
     if (word == "input") return standard_input();
+    if (word == "cgroup") return {cgroup_of_this_process()};
     if (command.size() > 1) return obey_with(word, command);
     return {"what?", word};
   }
@@ -198,6 +199,13 @@ int run_rank(std::span<char*> arguments) {
   if (arguments.size() < 2) return 2;
   Rank rank(arguments, std::move(descriptors), std::move(signals));
   rank.serve(arguments[1]);
+}
+
+std::string cgroup_of_this_process() {
+  std::ifstream lines("/proc/self/cgroup");
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with("0::")) return line.substr(3);
+  return "";
 }
 
 int run_exit(std::span<char*> arguments) { return arguments.empty() ? 0 : std::atoi(arguments[0]); }

@@ -13,6 +13,7 @@
 //   cpus                       -> the CPUs it may run on
 //   place                      -> [host name, network namespace]: where it runs
 //   group                      -> [process group, session]
+//   cgroup                     -> [its cgroup of version 2, as /proc/self/cgroup has it; "" where it is in none]
 //   input                      -> ["end", what standard input held] or ["open"]
 //   print DESCRIPTOR TEXT      -> ["done"] or ["failed", why]
 //   ignore SIGNAL              -> ["done"]
@@ -24,11 +25,15 @@
 // It ends by itself when the case has gone.
 #pragma once
 
+#include <string>
+
 #include "tests/conformance/harness/case.h"
 
 namespace weft::conformance::ex {
 
 int run_rank(std::span<char*> arguments);
 int run_exit(std::span<char*> arguments);
+
+std::string cgroup_of_this_process();
 
 }  // namespace weft::conformance::ex

@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <condition_variable>
+#include <filesystem>
 #include <map>
 #include <mutex>
 
@@ -233,6 +235,114 @@ TEST_F(MpExecutorTest, BindsARankToItsCores) {
   ASSERT_TRUE(executor_.launch(gang({rank}), sink_));
   sink_.wait_exits(1);
   EXPECT_THAT(directory_.read("log-0"), HasSubstr("\t" + std::to_string(cpu) + "\n"));
+}
+
+// A rank's child in a session of its own; its number is in the file "stray" once it runs there, and then `rest` follows.
+std::string with_stray(const test::TemporaryDirectory& directory, const std::string& rest) {
+  return "mkfifo " + directory.file("said") + "; setsid sh -c 'echo $$ > " + directory.file("said") +
+         "; exec sleep 1000' & cat " + directory.file("said") + " > " + directory.file("stray") + "; " + rest;
+}
+
+// Whether a process has ended. It is not this one's child.
+bool has_ended(pid_t pid) {
+  const int descriptor = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  if (descriptor < 0) return true;
+  pollfd wait{descriptor, POLLIN, 0};
+  const int ready = poll(&wait, 1, 0);
+  close(descriptor);
+  return ready == 1;
+}
+
+class MpExecutorWithCgroups : public MpExecutorTest {
+ protected:
+  void SetUp() override {
+    if (const auto folder = CgroupFolder::make(); !folder) GTEST_SKIP() << folder.error().message;
+  }
+  pid_t stray() { return std::stoi(directory_.read("stray")); }
+};
+
+TEST_F(MpExecutorWithCgroups, WhatLeftItsProcessGroupEndsWithItsRank) {
+  ASSERT_TRUE(executor_.launch(gang({shell(0, with_stray(directory_, "exit 3"))}), sink_));
+  EXPECT_EQ(sink_.wait_exits(1).at(0).front().value, 3);
+  EXPECT_TRUE(has_ended(stray()));
+}
+
+TEST_F(MpExecutorWithCgroups, WhatLeftItsProcessGroupEndsWhenTheGraceIsOver) {
+  const std::string ready = directory_.file("ready");
+  ASSERT_EQ(mkfifo(ready.c_str(), 0600), 0);
+  const int descriptor = open(ready.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_TRUE(executor_.launch(
+      gang({shell(0, "trap '' TERM; " + with_stray(directory_, "echo > " + ready + "; while :; do sleep 1000; done"))}),
+      sink_));
+  pollfd wait{descriptor, POLLIN, 0};
+  ASSERT_EQ(poll(&wait, 1, 20'000), 1);
+  close(descriptor);
+  EXPECT_FALSE(has_ended(stray()));
+  ASSERT_TRUE(executor_.stop({"g", 1}, std::chrono::milliseconds(50)));
+  EXPECT_EQ(sink_.wait_exits(1).at(0).front().value, SIGKILL);
+  EXPECT_TRUE(has_ended(stray()));
+}
+
+TEST_F(MpExecutorWithCgroups, EachRankHasItsOwnAndNoneIsLeft) {
+  const std::string script = "sed -n 's/^0::.*\\/weft-/weft-/p' /proc/self/cgroup";
+  ASSERT_TRUE(executor_.launch(gang({shell(0, script), shell(7, script)}, 4), sink_));
+  sink_.wait_exits(2);
+  EXPECT_THAT(directory_.read("log-0"), ::testing::MatchesRegex("weft-[0-9]+-[0-9]+/0-g.4-rank-0\n"));
+  EXPECT_THAT(directory_.read("log-7"), ::testing::MatchesRegex("weft-[0-9]+-[0-9]+/1-g.4-rank-7\n"));
+  ASSERT_TRUE(executor_.close());
+  const auto here = CgroupFolder::make();
+  ASSERT_TRUE(here);
+  const std::filesystem::path parent = std::filesystem::path(here->path()).parent_path();
+  const std::string folder = directory_.read("log-0").substr(0, directory_.read("log-0").find('/'));
+  EXPECT_FALSE(std::filesystem::exists(parent / folder));
+}
+
+// What the executor logs.
+class Listener final : public HostServices {
+ public:
+  void log(LogLevel level, std::string_view message) noexcept override {
+    const std::lock_guard lock(mutex_);
+    lines_.emplace_back(level, message);
+  }
+  bool log_enabled(LogLevel) const noexcept override { return true; }
+  Time now() const noexcept override { return Clock::now(); }
+  void counter_add(std::string_view, double) noexcept override {}
+  void gauge_set(std::string_view, double) noexcept override {}
+  void observe(std::string_view, double) noexcept override {}
+  StoreClient* store() noexcept override { return nullptr; }
+  std::span<const int> cpus() const noexcept override { return {}; }
+  void* query(std::string_view) noexcept override { return nullptr; }
+  std::vector<std::pair<LogLevel, std::string>> lines() {
+    const std::lock_guard lock(mutex_);
+    return lines_;
+  }
+
+ private:
+  std::mutex mutex_;  // guards lines_
+  std::vector<std::pair<LogLevel, std::string>> lines_;
+};
+
+TEST_F(MpExecutorTest, WithoutCgroupsItGoesOnAndSaysWhyOnce) {
+  Listener listener;
+  MpExecutor executor({.cgroup_files = {.mounts = "/dev/null", .own = directory_.write("own", "0::/\n")}}, listener);
+  for (const std::int64_t incarnation : {1, 2}) {
+    Sink sink;
+    ASSERT_TRUE(executor.launch(gang({shell(0, "exit 3"), shell(1, "exit 4")}, incarnation), sink));
+    EXPECT_EQ(sink.wait_exits(2).at(1).front().value, 4);
+  }
+  ASSERT_TRUE(executor.close());
+  EXPECT_THAT(listener.lines(), ElementsAre(::testing::Pair(LogLevel::debug,
+                                                            "ranks have no cgroups of their own: cgroups of version 2 "
+                                                            "are not mounted")));
+}
+
+TEST_F(MpExecutorTest, MakesNoCgroupsWhereToldNotTo) {
+  Listener listener;
+  MpExecutor executor({.cgroups = false}, listener);
+  ASSERT_TRUE(executor.launch(gang({shell(0, "cat /proc/self/cgroup")}), sink_));
+  sink_.wait_exits(1);
+  EXPECT_THAT(directory_.read("log-0"), ::testing::Not(HasSubstr("weft-")));
+  EXPECT_TRUE(listener.lines().empty());
 }
 
 TEST(CpuList, IsReadOrRefused) {
