@@ -1,9 +1,14 @@
-// Ids and texts that Hugging Face gave, for every tokenizer in the shared data.
+// Ids and texts that Hugging Face gave: for small tokenizers of our own, and for every tokenizer in the shared data.
 #include <gmock/gmock.h>
+
+#include <algorithm>
+#include <filesystem>
 
 #include "tests/golden/text/shared_json.h"
 #include "tests/support/golden_report.h"
+#include "text/json.h"
 #include "text/tokenizer/tokenizer.h"
+#include "text/utf8.h"
 
 namespace weft::text {
 namespace {
@@ -22,15 +27,10 @@ std::string stream(const std::shared_ptr<const Tokenizer>& tokenizer, const std:
   return text + detokenizer.finish();
 }
 
-class TokenizerGolden : public testing::TestWithParam<std::string> {};
-
-TEST_P(TokenizerGolden, EncodesAndDecodesEveryCase) {
-  if (GetParam() == test::no_golden) WEFT_SKIP_WITHOUT_GOLDENS();
-  test::GoldenReport report({.check = "tokenizer", .family = GetParam()});
-  const std::string folder = "tokenizers/" + GetParam();
-  const auto tokenizer = load(folder);
+void expect_cases(const std::string& name, const std::shared_ptr<const Tokenizer>& tokenizer,
+                  const OrderedJson& cases) {
+  test::GoldenReport report({.check = "tokenizer", .family = name});
   ASSERT_NE(tokenizer, nullptr);
-  const OrderedJson cases = shared_json(folder + "/golden.json").at("cases");
   ASSERT_FALSE(cases.empty());
   for (const auto& example : cases) {
     const auto text = example.at("text").get<std::string>();
@@ -44,6 +44,39 @@ TEST_P(TokenizerGolden, EncodesAndDecodesEveryCase) {
     report.count(*encoded == ids && tokenizer->decode(ids, false) == decoded &&
                  stream(tokenizer, ids, false) == decoded);
   }
+}
+
+const std::string own_folder = WEFT_SOURCE_DIR "/tests/golden/data/tokenizers/";
+
+std::vector<std::string> own_tokenizers() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(own_folder))
+    if (entry.is_directory()) names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+class OwnTokenizer : public testing::TestWithParam<std::string> {};
+
+TEST_P(OwnTokenizer, EncodesAndDecodesEveryCase) {
+  const std::string folder = own_folder + GetParam();
+  const bool bundled = !std::filesystem::exists(folder + "/tokenizer.json");
+  const auto tokenizer = Tokenizer::load(bundled ? WEFT_SOURCE_DIR "/models/" + GetParam() : folder);
+  ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+  const auto file = read_file(folder + "/golden.json", 1u << 20);
+  ASSERT_TRUE(file) << file.error().message;
+  expect_cases(GetParam(), *tokenizer, parse_ordered_json(*file)->at("cases"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Repository, OwnTokenizer, testing::ValuesIn(own_tokenizers()),
+                         [](const auto& test) { return test::as_test_name(test.param); });
+
+class TokenizerGolden : public testing::TestWithParam<std::string> {};
+
+TEST_P(TokenizerGolden, EncodesAndDecodesEveryCase) {
+  if (GetParam() == test::no_golden) WEFT_SKIP_WITHOUT_GOLDENS();
+  const std::string folder = "tokenizers/" + GetParam();
+  expect_cases(GetParam(), load(folder), shared_json(folder + "/golden.json").at("cases"));
 }
 
 INSTANTIATE_TEST_SUITE_P(Shared, TokenizerGolden, testing::ValuesIn(test::golden_tokenizers()),

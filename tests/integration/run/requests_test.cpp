@@ -43,6 +43,35 @@ TEST_F(Requests, ThatAreBrokenAreReportedByLineAndTheOthersRun) {
   EXPECT_EQ(summary()["requests"]["resumed_failed"], 7);
 }
 
+TEST_F(Requests, OfAMegabyteAndOfBytesThatAreNoTextFailAloneWhereTheyDoNotFit) {
+  std::string words, ids = "[5";
+  while (words.size() < 1'000'000)
+    words += "and again ";
+  while (ids.size() < 1'000'000)
+    ids += ", 5";
+  const auto line = [](const std::string& id, const std::string& prompt) {
+    return "{\"custom_id\": \"" + id + "\", \"prompt\": " + prompt + "}\n";
+  };
+  write("prompts.jsonl", golden_chat(0).dump() + "\n" + line("words", "\"" + words + "\"") +
+                             line("unbroken", "\"" + std::string(1'000'000, 'x') + "\"") + line("ids", ids + "]") +
+                             line("bytes", "\"\xC3\x28\"") + line("half", "\"\\ud83d\"") + line("minus", "[-3]") +
+                             golden_chat(1).dump() + "\n");
+  const Ended ended = run();
+  EXPECT_EQ(ended.code, 1) << ended.err;
+  std::map<std::string, Json> by_id;
+  for (const Json& result : results())
+    by_id[result["id"]] = result;
+  ASSERT_EQ(by_id.size(), 8U);
+  EXPECT_EQ(text_of(by_id["weft-1"]), golden_cases()[0]["text"]);
+  EXPECT_EQ(text_of(by_id["weft-8"]), golden_cases()[1]["text"]);
+  for (const int number : {2, 3, 4})
+    EXPECT_THAT(error_of(by_id["weft-" + std::to_string(number)]), HasSubstr("context")) << number;
+  for (const int number : {5, 6})
+    EXPECT_THAT(error_of(by_id["weft-" + std::to_string(number)]), HasSubstr("not JSON")) << number;
+  EXPECT_THAT(error_of(by_id["weft-7"]), HasSubstr("-3"));
+  EXPECT_LT(read("results.jsonl").size(), 100'000U) << "messages do not repeat the prompt";
+}
+
 // A tokenizer may know more tokens than the model has rows for (added tokens, a tokenizer of another model).
 TEST_F(Requests, WhoseTextHasIdsBeyondTheEmbeddingFailAlone) {
   fs::create_directory(path("model"));

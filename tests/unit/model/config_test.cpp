@@ -4,6 +4,7 @@
 
 #include "engine/model/decoder_spec.h"
 #include "engine/model/model_config.h"
+#include "engine/model/runner_spec.h"
 #include "tests/support/safetensors_writer.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/unit/model/tiny_model.h"
@@ -164,6 +165,46 @@ TEST(ModelConfig, AbsentAndNullWindowsOfMistralDiffer) {
   EXPECT_EQ(window({{"architectures", {"Qwen2ForCausalLM"}}, {"sliding_window", 16}}), 0);
   expect_refused(tiny_config({{"architectures", {"Qwen2ForCausalLM"}}, {"layer_types", {"full_attention"}}}),
                  "'layer_types' is a list, expected a list of 3 times");
+}
+
+TEST(ModelConfig, ExpertsAreReadFromBothLayouts) {
+  const auto qwen = [](const json& changes) {
+    json config = tiny_config({{"architectures", {"Qwen3MoeForCausalLM"}}, {"moe_intermediate_size", 11}});
+    config.update(changes);
+    return config;
+  };
+  for (const char* key : {"num_experts", "num_local_experts"}) {
+    const ModelConfig config = parsed(qwen({{key, 6}, {"num_experts_per_tok", 2}, {"norm_topk_prob", true}}));
+    EXPECT_EQ(config.shape.experts, 6);
+    EXPECT_EQ(config.shape.experts_per_token, 2);
+    EXPECT_EQ(config.shape.intermediate, 11);
+    EXPECT_EQ(config.decoder.experts->dense_intermediate, 0) << "no layer is without experts";
+    EXPECT_TRUE(config.decoder.experts->normalize);
+  }
+  const ModelConfig mixed = parsed(qwen({{"num_experts", 8}, {"decoder_sparse_step", 2}, {"mlp_only_layers", {1}}}));
+  EXPECT_EQ(mixed.decoder.experts->dense_intermediate, 17);
+  EXPECT_FALSE(mixed.decoder.experts->normalize) << "transformers' default";
+  for (const LayerSpec& layer : mixed.decoder.layers)
+    EXPECT_FALSE(layer.experts) << "the one that every second step would give one is listed";
+  const ModelConfig slides = parsed(qwen({{"num_experts", 8}, {"use_sliding_window", true}, {"sliding_window", 5}}));
+  EXPECT_EQ(slides.decoder.layers[0].window, 5) << "whatever max_window_layers says";
+}
+
+TEST(ModelConfig, ExpertsThatCannotBeAreNamed) {
+  const auto mixtral = [](const json& changes) {
+    json config = tiny_config({{"architectures", {"MixtralForCausalLM"}}});
+    config.update(changes);
+    return config;
+  };
+  expect_refused(mixtral({{"num_local_experts", 0}}), "'num_local_experts' is 0, expected a whole number from 1 to");
+  expect_refused(mixtral({{"num_local_experts", 4}, {"num_experts_per_tok", 5}}),
+                 "'num_experts_per_tok' is 5, expected at most the number of experts, 4");
+  expect_refused(mixtral({{"num_local_experts", 4096}, {"num_hidden_layers", 4096}}),
+                 "at most 131072 experts in all layers together");
+  EXPECT_EQ(parsed(mixtral({{"sliding_window", nullptr}})).decoder.layers[0].window, 0);
+  const ModelConfig config = parsed(mixtral({{"num_local_experts", 2}, {"intermediate_size", 4}}));
+  EXPECT_FALSE(estimate_memory(config, {.model_directory = "", .position = {.tp_size = 6}}))
+      << "more ranks than columns";
 }
 
 TEST(DecoderSpec, WhatTheForwardPassLacksIsNamedAndNothingIsIgnored) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <fstream>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -71,6 +72,54 @@ TEST(ShardReader, CutsRowsAndColumnsWithoutCopying) {
   EXPECT_EQ(columns->data, data + 5);
   EXPECT_EQ(columns->columns, 5);
   EXPECT_EQ(at(*columns, 3, 4), 39.0f);
+}
+
+// Kilobytes of the file that this process has touched: Rss of its mapping (proc(5)).
+std::int64_t touched_kib(const std::string& path) {
+  std::ifstream maps("/proc/self/smaps");
+  std::int64_t sum = 0;
+  bool ours = false;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find('/') != std::string::npos) ours = line.ends_with(path);
+    if (ours && line.starts_with("Rss:")) sum += std::stoll(line.substr(4));
+  }
+  return sum;
+}
+
+TEST(ShardReader, TouchesNothingButTheHeaderAndItsOwnRows) {
+  const TemporaryDirectory directory;
+  constexpr std::int64_t rows = 4096, columns = 2048;  // 32 MiB
+  constexpr std::int64_t huge_page = 2048;             // what the kernel maps around a touched byte, in KiB, at most
+  directory.write("model.safetensors",
+                  safetensors_file({{"m", "F32", {rows, columns}, std::string(4 * rows * columns, '\1')}}));
+  const auto checkpoint = Checkpoint::open(directory.path());
+  ASSERT_TRUE(checkpoint) << checkpoint.error().message;
+  const std::string file = directory.file("model.safetensors");
+  EXPECT_LE(touched_kib(file), huge_page) << "the header";
+  ShardReader reader(*checkpoint);
+  ASSERT_TRUE(reader.rows({.tensor = "m", .tensor_rows = rows, .columns = columns}, even_slice(rows, 1, 4)));
+  EXPECT_GE(touched_kib(file), 8 * 1024) << "a quarter is read, for its hash";
+  EXPECT_LE(touched_kib(file), 8 * 1024 + 3 * huge_page);
+}
+
+TEST(ShardReader, CutsAMatrixOutOfATensorOfPlanes) {
+  const TemporaryDirectory directory;
+  directory.write("model.safetensors", safetensors_file({{"e", "F32", {3, 4, 2}, bytes_of(counting(24))}}));
+  const auto checkpoint = Checkpoint::open(directory.path());
+  ASSERT_TRUE(checkpoint) << checkpoint.error().message;
+  ShardReader reader(*checkpoint);
+  // The lower two rows of the second plane.
+  const MatrixPlace place{.tensor = "e", .tensor_rows = 12, .columns = 2, .first_row = 6, .planes = 3};
+  const auto rows = reader.rows(place, {1, 1});
+  ASSERT_TRUE(rows) << rows.error().message;
+  EXPECT_EQ(at(*rows, 0, 0), 14);
+  const auto columns = reader.columns(place, 2, {1, 1});
+  ASSERT_TRUE(columns) << columns.error().message;
+  EXPECT_EQ(at(*columns, 0, 0), 13);
+  EXPECT_EQ(at(*columns, 1, 0), 15);
+  const auto flat = reader.rows({.tensor = "e", .tensor_rows = 12, .columns = 2}, {0, 1});
+  ASSERT_FALSE(flat);
+  EXPECT_NE(flat.error().message.find("shape [3, 4, 2], expected [12, 2]"), std::string::npos) << flat.error().message;
 }
 
 TEST(ShardReader, CutsAMatrixOutOfAFusedTensor) {
