@@ -104,6 +104,8 @@ std::vector<std::span<const std::byte>> MeshGroup::same_for_all(Buffer data) con
 Result<Work> MeshGroup::record(Operation operation) {
   operation.ticket = ++tickets_;
   operation.deadline = Deadline::in(spec_.operation_timeout + (breaks("timeout_late") ? too_long() : too_long() * 0));
+  // Whose peer gave up waits in vain, and need not do so for long.
+  if (breaks("send_waits_for_recv")) operation.deadline = Deadline::in(std::chrono::seconds(1));
   pending_.push_back(std::move(operation));
   advance();
   return Work(*this, tickets_);
@@ -220,7 +222,7 @@ Status MeshGroup::take_place(std::int32_t peer) {
 
 Status MeshGroup::await_recv(std::int32_t peer, std::uint32_t tag) {
   std::deque<Bytes>& begun = mesh_.peer(peer).mail[tag + recv_begun];
-  for (const Deadline soon = Deadline::in(too_long()); begun.empty() && !soon.passed(); advance())
+  for (const Deadline soon = Deadline::in(std::chrono::milliseconds(300)); begun.empty() && !soon.passed(); advance())
     mesh_.wait(wake_.get(), soon);
   if (begun.empty()) return weft::fail(ErrorCode::unavailable, "mutant: nobody takes the message", true);
   begun.pop_front();

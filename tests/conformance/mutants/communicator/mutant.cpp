@@ -38,10 +38,13 @@ class MeshCommunicator final : public weft::Communicator {
     if (breaks("one_open_at_a_time") && !alone.try_lock())
       return weft::fail(weft::ErrorCode::resource_exhausted, "mutant: another open is under way");
     weft::GroupSpec meeting = spec;
-    if (breaks("one_open_at_a_time"))  // whose peer was turned away waits in vain, and need not do so for long
+    if (breaks("one_open_at_a_time") ||
+        breaks("one_rank_a_process"))  // whose peer was turned away waits in vain, and need not do so for long
       meeting.deadline = weft::Deadline::in(std::chrono::seconds(1)).earlier(spec.deadline);
-    WEFT_ASSIGN(mesh, Mesh::open(meeting));
-    return std::make_unique<MeshGroup>(spec, std::move(mesh));
+    weft::Result<Mesh> mesh = Mesh::open(meeting);
+    if (mesh) return std::make_unique<MeshGroup>(spec, std::move(*mesh));
+    leave_process(spec);
+    return weft::fail(std::move(mesh.error()));
   }
   void* query(std::string_view) override { return nullptr; }
 

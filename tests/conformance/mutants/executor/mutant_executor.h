@@ -58,6 +58,7 @@ class MutantExecutor final : public Executor {
   std::set<std::pair<std::string, std::int64_t>> stopped_;
   int slipped_ = 0;
   std::atomic<int> gangs_ = 0;
+  std::atomic<int> launched_ = 0;
   std::mutex closing_mutex_;  // one close at a time waits
   Events events_;             // goes first
 };
