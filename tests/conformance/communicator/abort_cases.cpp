@@ -153,7 +153,7 @@ void abort_at_any_moment(Context& context) {
           group->abort({ErrorCode::cancelled, "enough"});
         });
       Status status;
-      const Deadline deadline = patience(context);
+      const Deadline deadline = Deadline::in(rank.scaled(seconds(10))).earlier(patience(context));
       while (status && !deadline.passed()) {
         Result<Work> work = group->all_reduce(memory.buffer(), DType::f32, ReduceOp::sum, {});
         status = work ? work->wait(deadline) : Status(fail(work.error()));
