@@ -17,7 +17,7 @@ void RankQueue::begin(std::size_t ranks) {
   opened_ = false;
   open_.clear();
   next_ = 0;
-  if (ranks_.size() == ranks) return;  // popped to the end, it is clean
+  if (!levels_.empty() && ranks_.size() == ranks) return;  // popped to the end, it is clean
   ranks_.assign(ranks, {});
   levels_.clear();
   for (std::size_t size = std::max<std::size_t>(ranks, 1); levels_.empty() || size > 1;) {

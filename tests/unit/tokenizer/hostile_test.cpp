@@ -30,6 +30,13 @@ TEST(TokenizerJson, SmallOneWorks) {
   EXPECT_EQ((*made)->encode("abba<end>b", false), (std::vector<TokenId>{2, 1, 0, 4, 1}));
 }
 
+TEST(TokenizerJson, NeedsNoMerges) {
+  const auto made = Tokenizer::from_json(small("/model/merges", nlohmann::json::array()));
+  ASSERT_TRUE(made) << made.error().message;
+  for (const std::size_t size : {1u, 60u, 5000u})
+    EXPECT_EQ((*made)->encode(std::string(size, 'b'), false), std::vector<TokenId>(size, 1)) << size;
+}
+
 TEST(TokenizerJson, NamesAnUnknownKind) {
   EXPECT_THAT(refusal(small("/model/type", "Unigram")), HasSubstr("'Unigram'"));
   EXPECT_THAT(refusal(small("/normalizer", {{"type", "Precompiled"}})),

@@ -50,6 +50,14 @@ TEST(RankQueue, GivesTheLeastFirstWhateverComesBetween) {
     }
 }
 
+TEST(RankQueue, OfNoRanksIsEmpty) {
+  RankQueue queue;
+  queue.begin(0);
+  EXPECT_FALSE(queue.pop());
+  queue.begin(0);
+  EXPECT_FALSE(queue.pop());
+}
+
 TEST(RankQueue, SaysWhatComesLater) {
   RankQueue queue;
   queue.begin(10);
