@@ -16,8 +16,14 @@ bool white_space(char32_t c) {
          c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
+// What \w has beside whole categories: Join_Control, and the symbols that are Alphabetic (letters in circles and squares).
+bool joins_or_circles(char32_t c) {
+  return c == 0x200C || c == 0x200D || (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) ||
+         (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189);
+}
+
 std::uint8_t classify(char32_t c) {
-  unsigned bits = white_space(c) ? space : 0u;
+  unsigned bits = white_space(c) ? space : joins_or_circles(c) ? word : 0u;
   switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
     case UTF8PROC_CATEGORY_LU:
     case UTF8PROC_CATEGORY_LL:
@@ -25,7 +31,7 @@ std::uint8_t classify(char32_t c) {
     case UTF8PROC_CATEGORY_LM:
     case UTF8PROC_CATEGORY_LO: bits |= letter | word; break;
     case UTF8PROC_CATEGORY_ND: bits |= number | word; break;
-    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_NL: bits |= number | word; break;
     case UTF8PROC_CATEGORY_NO: bits |= number; break;
     case UTF8PROC_CATEGORY_MN:
     case UTF8PROC_CATEGORY_MC:

@@ -59,6 +59,6 @@ bool is_number(char32_t c) noexcept;       // \p{N}
 bool is_space(char32_t c) noexcept;        // \s
 bool is_mark(char32_t c) noexcept;         // \p{M}
 bool is_punctuation(char32_t c) noexcept;  // \p{P}, and ASCII's symbols
-bool is_word(char32_t c) noexcept;         // \w: letters, marks, decimal numbers, connectors
+bool is_word(char32_t c) noexcept;         // \w as UTS 18 has it: Alphabetic, \p{M}, \p{Nd}, \p{Pc}, Join_Control
 
 }  // namespace weft::text

@@ -41,7 +41,10 @@ Status join_vocabularies(std::vector<AddedToken>& added, Tokenizer::Parts& parts
   return {};
 }
 
-Status add_tokens(const std::vector<AddedToken>& added, Tokenizer::Parts& parts) {
+// Also makes `decoded`: the tokens as the decoder gets them. One that is looked for in normalized text is normalized there too, as
+// in Hugging Face tokenizers from 0.23 on, so that the decoder undoes to it what it undoes to the others.
+Status add_tokens(const std::vector<AddedToken>& added, Tokenizer::Parts& parts, std::vector<std::string>& decoded) {
+  decoded = parts.tokens;
   parts.special.assign(parts.tokens.size(), false);
   for (const AddedToken& token : added) {
     if (token.content.empty()) continue;
@@ -52,6 +55,7 @@ Status add_tokens(const std::vector<AddedToken>& added, Tokenizer::Parts& parts)
     }
     WEFT_ASSIGN_CONTEXT(pattern, parts.normalizer.apply(token.content), "added_tokens");
     parts.normalized_tokens.add(pattern, token);
+    decoded[static_cast<std::size_t>(token.id)] = pattern;
   }
   return {};
 }
@@ -89,11 +93,12 @@ Status read_document(const json& document, Tokenizer::Parts& parts) {
   parts.model.emplace(std::move(bpe));
   WEFT_ASSIGN_CONTEXT(added, read_added_tokens(part_of(document, "added_tokens")), "added_tokens");
   WEFT_TRY(join_vocabularies(added, parts));
-  WEFT_TRY(add_tokens(added, parts));
+  std::vector<std::string> decoded;
+  WEFT_TRY(add_tokens(added, parts, decoded));
   WEFT_ASSIGN_CONTEXT(around, PostProcessor::from_json(part_of(document, "post_processor")), "post_processor");
   parts.around = std::move(around);
   WEFT_TRY_CONTEXT(check_around(parts), "post_processor");
-  WEFT_ASSIGN_CONTEXT(decoder, Decoder::from_json(part_of(document, "decoder"), parts.tokens), "decoder");
+  WEFT_ASSIGN_CONTEXT(decoder, Decoder::from_json(part_of(document, "decoder"), decoded), "decoder");
   parts.decoder = std::move(decoder);
   index_tokens(parts);
   return {};

@@ -87,6 +87,8 @@ Result<Finder> finder_of(const Pattern& pattern) {
 // Rewrites every piece: `rewrite(index, piece, out)` appends what it becomes.
 template <class Rewrite>
 void rewrite_pieces(Pieces& pieces, Rewrite rewrite) {
+  // What an earlier step removed in front of the first piece keeps it from being the input's first.
+  if (!pieces.ranges.empty() && pieces.ranges[0].begin != 0) pieces.starts_input = false;
   std::string text;
   text.reserve(pieces.text.size() + 16);
   for (std::size_t i = 0; i < pieces.ranges.size(); ++i) {

@@ -25,7 +25,7 @@ TEXTS = [
     "Der Zug nach Köln fährt um 7:45 Uhr.", "Где ближайшая станция?", "πόσο κάνει;", "日本の朝は静かだ。", "今天天气很好，我们去爬山吧！",
     "오늘은 비가 온다", "صباح الخير", "שלום עולם", "नमस्ते दुनिया", "สวัสดีชาวโลก", "🙂🚀 👩‍👩‍👧‍👦 🇩🇪 ✌🏽", "x\u200by\u200dz \ufeff\u00a0\u3000wide",
     "½ ² Ⅻ ٣٤ १२", "a\u0000b\u0001c\u007f", "<|im_start|>user\nHi<|im_end|>\n", "<|im_start|> <|im_end|><|im_end|>text<|endoftext|>",
-    "<|im_start", "▁under ▁▁ lines", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "ababababab" * 30, "no" * 800,
+    "<|im_start", "a <|note|> b<|note|>", "harbours harbour\u200d harbourⅫ (harbour)  harbour", "▁under ▁▁ lines", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "ababababab" * 30, "no" * 800,
     "!?!?... ---- ==== **** ((([[[{{{", "https://example.org/a/b?c=d&e=%20#f", "\u2028\u2029\u0085 ends of lines", "\U0010ffff \ue000 \U0001d518",
 ]
 
@@ -57,6 +57,17 @@ def byte_fallback():
     tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
     train(tokenizer, trainers.BpeTrainer(vocab_size=520, special_tokens=["<unk>", "<s>", "</s>"] + [f"<0x{byte:02X}>" for byte in range(256)],
                                          limit_alphabet=100, show_progress=False, max_token_length=12))
+    tokenizer.add_tokens([AddedToken("<|note|>", normalized=True), AddedToken("harbour", single_word=True, lstrip=True)])
+    return tokenizer
+
+
+def metaspace():
+    """Words marked by the space before them, but for the input's first."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Whitespace(),
+                                                       pre_tokenizers.Metaspace(prepend_scheme="first", split=True)])
+    tokenizer.decoder = decoders.Metaspace(prepend_scheme="first", split=True)
+    train(tokenizer, trainers.BpeTrainer(vocab_size=300, special_tokens=["<unk>"], limit_alphabet=80, show_progress=False))
     return tokenizer
 
 
@@ -80,6 +91,7 @@ def main():
     write("llama3-like", trained(split(LLAMA3)), file=True)
     write("other-expression", trained(split(OTHER)), file=True)
     write("byte-fallback", byte_fallback(), file=True)
+    write("metaspace", metaspace(), file=True)
 
 
 if __name__ == "__main__":
