@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <regex>
 #include <set>
 
@@ -87,6 +88,36 @@ TEST(Contract, NamesEachOfItsPagesAndHasNoOthers) {
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   for (const Page& page : pages())
     EXPECT_THAT(text, ::testing::HasSubstr(fmt::format("| {} | ", page.prefix))) << "no row for " << page.file;
+}
+
+// What a plugin's page says of each case: "| PL-01 | PASS | the rule |".
+std::map<std::string, std::string> outcomes_on(const std::filesystem::path& path) {
+  std::ifstream page(path);
+  const std::regex row(R"(^\| ([A-Z]{2}-[0-9]+) \| ([A-Z]+) \| .*)");
+  std::map<std::string, std::string> outcomes;
+  std::smatch found;
+  for (std::string line; std::getline(page, line);)
+    if (std::regex_match(line, found, row)) outcomes[found[1]] = found[2];
+  return outcomes;
+}
+
+TEST(Contract, PagesOfShippedPluginsSayHowEachRuleCameOut) {
+  const std::regex name(R"(([a-z_]+)-[a-z0-9_]+\.md)");
+  int pages = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(plugin_docs)) {
+    std::smatch kind;
+    const std::string file = entry.path().filename();
+    if (!std::regex_match(file, kind, name)) continue;
+    ++pages;
+    const std::map<std::string, std::string> outcomes = outcomes_on(entry.path());
+    for (const Case& one : cases_for(kind[1].str())) {
+      if (one.level == Level::soak) continue;
+      const auto found = outcomes.find(one.id);
+      ASSERT_NE(found, outcomes.end()) << file << " has no row for " << one.id << ": run ./dev docs --conformance";
+      EXPECT_THAT(found->second, ::testing::AnyOf("PASS", "SKIP", "XFAIL")) << file << ": " << one.id;
+    }
+  }
+  EXPECT_GE(pages, 7);
 }
 
 TEST(Contract, CasesAreWhole) {
