@@ -18,9 +18,10 @@ Value folded(Budget& budget, const Value& value, bool case_sensitive) {
   return Value::string(lower(*value.text()));
 }
 
-// Sorts `items` by `key_of`, stable, errors of comparison passing through.
+// Sorts `items` by `key_of`, stable, errors of comparison passing through. `in_lists`: the keys are compared as if each were in a list,
+// where what is equal is never asked for its order.
 template <class KeyOf>
-void sort_by(Interpreter& in, std::vector<Value>& items, bool reverse, KeyOf key_of) {
+void sort_by(Interpreter& in, std::vector<Value>& items, bool reverse, KeyOf key_of, bool in_lists = false) {
   std::vector<std::pair<Value, Value>> keyed;
   in.budget().spend(items.size());
   for (Value& item : items) {
@@ -28,6 +29,7 @@ void sort_by(Interpreter& in, std::vector<Value>& items, bool reverse, KeyOf key
     keyed.emplace_back(std::move(key), std::move(item));
   }
   std::stable_sort(keyed.begin(), keyed.end(), [&](const auto& a, const auto& b) {
+    if (in_lists && equal(in.budget(), a.first, b.first)) return false;
     const int result = order(in.budget(), a.first, b.first);
     return reverse ? result > 0 : result < 0;
   });
@@ -103,8 +105,9 @@ Value sort_key(Interpreter& in, const Value& item, const Value* attribute, bool 
 Value sort(Interpreter& in, const Value& value, Arguments& arguments) {
   const auto given = bind("sort", arguments, {"reverse", "case_sensitive", "attribute"});
   auto items = iterate(in.budget(), value);
-  sort_by(in, items, flag_argument(given[0], false),
-          [&](const Value& item) { return sort_key(in, item, given[2], flag_argument(given[1], false)); });
+  sort_by(
+      in, items, flag_argument(given[0], false),
+      [&](const Value& item) { return sort_key(in, item, given[2], flag_argument(given[1], false)); }, true);
   return Value::list(std::move(items));
 }
 
@@ -236,6 +239,28 @@ Value batch(Interpreter& in, const Value& value, Arguments& arguments) {
   return Value::list(std::move(batches));
 }
 
+// So many lists, the first ones longer by one where they do not divide the items; those that are not get `fill_with`.
+Value slice(Interpreter& in, const Value& value, Arguments& arguments) {
+  const auto given = bind("slice", arguments, {"slices", "fill_with"}, 1);
+  const std::int64_t count = whole_argument("slice", given[0], 1);
+  if (count == 0) throw fault("ZeroDivisionError: integer division or modulo by zero");
+  const std::vector<Value> items = iterate(in.budget(), value);
+  std::vector<Value> slices;
+  if (count < 0) return Value::list(std::move(slices));
+  in.budget().spend(static_cast<std::uint64_t>(count));
+  const auto size = static_cast<std::int64_t>(items.size());
+  auto at = items.begin();
+  for (std::int64_t i = 0; i < count; ++i) {
+    const bool longer = i < size % count;
+    const auto end = at + size / count + (longer ? 1 : 0);
+    std::vector<Value> part(at, end);
+    if (!longer && is_set(given[1])) part.push_back(*given[1]);
+    slices.push_back(Value::list(std::move(part)));
+    at = end;
+  }
+  return Value::list(std::move(slices));
+}
+
 Value attr(Interpreter& in, const Value& value, Arguments& arguments) {
   const std::string& name = text_argument("attr", bind("attr", arguments, {"name"}, 1)[0]);
   if (value.dict() != nullptr && find_method(value, name) == nullptr)
@@ -279,6 +304,7 @@ std::vector<NamedFilter> list_filters() {
           {"rejectattr", select<true, false>},
           {"groupby", groupby},
           {"batch", batch},
+          {"slice", slice},
           {"attr", attr}};
 }
 

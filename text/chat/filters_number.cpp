@@ -102,8 +102,9 @@ Value round_filter(Interpreter&, const Value& value, Arguments& arguments) {
     throw fault("FilterArgumentError: method must be common, ceil or floor");
   const double scale = std::pow(10.0, static_cast<double>(precision));
   const double scaled = value.number() * scale;
-  return Value::real((method == "ceil"    ? std::ceil(scaled)
-                      : method == "floor" ? std::floor(scaled)
+  // Python's floor and ceil give whole numbers, among which there is no -0.
+  return Value::real((method == "ceil"    ? std::ceil(scaled) + 0.0
+                      : method == "floor" ? std::floor(scaled) + 0.0
                                           : std::nearbyint(scaled)) /
                      scale);
 }

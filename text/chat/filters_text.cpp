@@ -82,6 +82,7 @@ Value escape(Interpreter& in, const Value& value, Arguments& arguments) {
 
 Value indent(Interpreter& in, const Value& value, Arguments& arguments) {
   const auto given = bind("indent", arguments, {"width", "first", "blank"});
+  if (const auto* undefined = value.get<Undefined>()) throw fault("{}", undefined->message());
   std::string margin = "    ";
   if (given[0] != nullptr && given[0]->text() != nullptr) {
     margin = *given[0]->text();

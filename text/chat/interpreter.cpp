@@ -153,11 +153,6 @@ void Interpreter::loop(const Statement& statement, const Value& over, int level,
   state->items = loop_items(statement, over);
   state->depth = depth_around(state->items);
   state->level = level;
-  if (state->items.empty()) {
-    const Entered scope(*this);
-    run(statement.otherwise, out);
-    return;
-  }
   if (statement.recursive)
     state->recurse = [&statement, level](Interpreter& self, Arguments& arguments) {
       if (arguments.positional.size() != 1) throw fault("TypeError: loop() takes one argument");
@@ -166,6 +161,14 @@ void Interpreter::loop(const Statement& statement, const Value& over, int level,
       self.loop(statement, arguments.positional[0], level + 1, inner);
       return Value::string(std::move(inner));
     };
+  if (!iterate_body(statement, state, out)) return;
+  const Entered scope(*this);
+  run(statement.otherwise, out);
+}
+
+// Whether no turn of the loop came to the end of its body: then Jinja runs the else branch, as if there had been none.
+bool Interpreter::iterate_body(const Statement& statement, const std::shared_ptr<Loop>& state, std::string& out) {
+  bool none_ended = true;
   const Entered loop_scope(*this);
   scope_->set(name_loop, Value(state));
   const struct Ended {  // what loop.changed() keeps might hold the loop itself
@@ -176,8 +179,11 @@ void Interpreter::loop(const Statement& statement, const Value& over, int level,
     budget_.spend(1);
     const Entered body_scope(*this);
     assign(statement.target, state->items[state->index]);
-    if (run(statement.body, out) == Flow::break_loop) break;
+    const Flow flow = run(statement.body, out);
+    if (flow == Flow::break_loop) break;
+    if (flow == Flow::normal) none_ended = false;
   }
+  return none_ended;
 }
 
 void Interpreter::assign(const Target& target, const Value& value) {

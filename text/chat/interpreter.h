@@ -62,6 +62,7 @@ class Interpreter {
   Flow run(const Statement& statement, std::string& out);
   Flow branch(const Statement& statement, std::string& out);
   void loop(const Statement& statement, const Value& over, int level, std::string& out);
+  bool iterate_body(const Statement& statement, const std::shared_ptr<Loop>& state, std::string& out);
   std::vector<Value> loop_items(const Statement& statement, const Value& over);
   void set_block(const Statement& statement);
   void define_macro(const Statement& statement);

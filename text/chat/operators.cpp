@@ -87,9 +87,20 @@ Value real_arithmetic(Operation operation, double a, double b) {
   }
   if (b == 0) throw fault("ZeroDivisionError: float division by zero");
   if (operation == Operation::divide) return Value::real(a / b);
-  if (operation == Operation::floor_divide) return Value::real(std::floor(a / b));
-  const double rest = std::fmod(a, b);
-  return Value::real(rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest);
+  // As CPython's float_divmod: the quotient comes of the rest, since a / b may round up to the next whole number (1.0 // 0.1 is 9),
+  // and a rest of zero has the divisor's sign.
+  double rest = std::fmod(a, b);
+  double quotient = (a - rest) / b;
+  if (rest == 0) {
+    rest = std::copysign(0.0, b);
+  } else if ((rest < 0) != (b < 0)) {
+    rest += b;
+    quotient -= 1;
+  }
+  if (operation != Operation::floor_divide) return Value::real(rest);
+  if (quotient == 0) return Value::real(std::copysign(0.0, a / b));
+  const double below = std::floor(quotient);
+  return Value::real(quotient - below > 0.5 ? below + 1 : below);
 }
 
 Value repeat(Budget& budget, const Value& value, std::int64_t times) {
