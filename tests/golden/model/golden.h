@@ -24,7 +24,7 @@ struct Layout {
 };
 
 // A device to hold against the goldens, and how much work it is given: a naive one gets through the first part of the
-// cases only.
+// cases only, and so does each under a sanitizer.
 struct GoldenDevice {
   std::string name;
   DeviceFactory make;

@@ -230,6 +230,7 @@ TEST_F(Refusals, OfCreateAreToldByCheckToo) {
 }
 
 TEST_F(Refusals, ACrashInAWorkerNamesThePlugin) {
+  let_no_sanitizer_explain_crashes();
   write_config("[communicator]\nplugin = \"crashes_in_a_worker\"\npath = \"" + std::string(FIXTURES) +
                "/libweft-communicator-crashes_in_a_worker.so\"\n");
   write_requests({golden_chat(0)});

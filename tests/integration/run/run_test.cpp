@@ -68,6 +68,11 @@ Ended RunTest::run(const RunArguments& arguments) const {
   return {code, child.out(), child.err()};
 }
 
+void RunTest::let_no_sanitizer_explain_crashes() {
+  const char* options = std::getenv("ASAN_OPTIONS");
+  setenv("ASAN_OPTIONS", (std::string(options ? options : "") + ":handle_segv=0").c_str(), 1);
+}
+
 pid_t RunTest::wait_for_worker(Child& child, int rank) {
   const std::string name = ": rank " + std::to_string(rank) + " (";
   constexpr std::string_view hello = "Hello from pid ";

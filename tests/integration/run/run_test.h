@@ -11,6 +11,7 @@
 #include <set>
 
 #include "tests/integration/run/child.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/temporary_directory.h"
 
 namespace weft::test {
@@ -22,13 +23,6 @@ using ::testing::Not;
 
 constexpr const char* model_directory = WEFT_SOURCE_DIR "/models/weft-tiny";
 constexpr const char* weft_program = WEFT_BUILD_DIR "/bin/weft";
-
-// Sanitizers make arithmetic some thirty times slower: their runs have less of it.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true;
-#else
-constexpr bool sanitized = false;
-#endif
 
 // What `weft run` is given; paths are relative to the test's directory unless they start with '/'.
 struct RunArguments {
@@ -62,6 +56,9 @@ class RunTest : public ::testing::Test {
 
   Child start(const RunArguments& arguments = {}) const;
   Ended run(const RunArguments& arguments = {}) const;
+  // For a crash that is meant: what this test starts gets it itself. A sanitizer would add a trace of its own to the log,
+  // longer than the end of it that `weft run` shows.
+  static void let_no_sanitizer_explain_crashes();
 
   // Reads `child`'s log for the pid of a rank; it needs log.level=debug. 0 if it never says Hello.
   static pid_t wait_for_worker(Child& child, int rank);

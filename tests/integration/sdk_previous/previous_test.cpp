@@ -123,6 +123,7 @@ TEST_F(SdkPreviousPlugins, AnswerABatch) {
 }
 
 TEST_F(SdkPreviousPlugins, LeaveTheLogOfALostRankToItsFile) {
+  let_no_sanitizer_explain_crashes();
   write_config("[executor]\nplugin = \"previous\"\npath = \"" PREVIOUS
                "/libweft-executor-previous.so\"\n"
                "[communicator]\nplugin = \"crashes_in_a_worker\"\npath = \"" FIXTURES
