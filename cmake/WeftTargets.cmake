@@ -1,3 +1,4 @@
+# weft_objects(NAME SOURCES ... [DEPS ...] [ALONE file...]): the same as an object library, for a plugin whose pieces unit tests reach.
 # weft_library(NAME SOURCES ... [DEPS ...] [PRIVATE_DEPS ...] [NO_PCH] [ALONE file...]): a room's static library. Includes are relative to
 #   the repository's root ("core/config/config.h"); the SDK's are <weft/...>. NO_PCH: for a room whose own compile options
 #   a precompiled header cannot share (-m..., -O...). ALONE: files that cannot be compiled together with others of
@@ -26,18 +27,26 @@ if(WEFT_PCH)
   endif()
 endif()
 
-# Reading headers and making code of their templates is most of the work: six files together take little longer than one.
-option(WEFT_UNITY "Compile the files of a room together, six at a time; a clean build takes a third of the time" OFF)
+# Reading headers and making code of their templates is most of the work: many files together take little longer than one.
+option(WEFT_UNITY "Compile the files of a room together, twelve at a time; a clean build takes a third of the time" OFF)
 function(weft_unity name alone)
   if(WEFT_UNITY)
-    set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 12)
     set_source_files_properties(${alone} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   endif()
 endfunction()
 
 function(weft_library name)
+  weft_library_of(STATIC ${name} ${ARGN})
+endfunction()
+
+function(weft_objects name)
+  weft_library_of(OBJECT ${name} ${ARGN})
+endfunction()
+
+function(weft_library_of type name)
   cmake_parse_arguments(ARG "NO_PCH" "" "SOURCES;DEPS;PRIVATE_DEPS;ALONE" ${ARGN})
-  add_library(${name} STATIC ${ARG_SOURCES})
+  add_library(${name} ${type} ${ARG_SOURCES})
   target_include_directories(${name} PUBLIC "${PROJECT_SOURCE_DIR}")
   target_link_libraries(${name} PUBLIC weft_sdk ${ARG_DEPS} PRIVATE weft_options ${ARG_PRIVATE_DEPS})
   weft_unity(${name} "${ARG_ALONE}")

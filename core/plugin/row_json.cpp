@@ -9,7 +9,7 @@ using nlohmann::json;
 
 std::string dump(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
-json option_json(const OptionDeclaration& option) {
+json option_row(const OptionDeclaration& option) {
   json out{{"key", option.key}, {"type", static_cast<int>(option.type)}, {"help", option.help}};
   if (option.default_text) out["default"] = *option.default_text;
   if (!option.range_text.empty()) out["range"] = option.range_text;
@@ -72,7 +72,7 @@ std::string row_line(const DiscoveredPlugin& row) {
            {"create_untried", row.create_untried},
            {"options", json::array()}};
   for (const OptionDeclaration& option : info.options)
-    out["options"].push_back(option_json(option));
+    out["options"].push_back(option_row(option));
   if (row.refusal)
     out["refusal"] = {{"stage", static_cast<int>(row.refusal->stage.value_or(Stage::file_policy))},
                       {"code", static_cast<int>(row.refusal->error.code)},

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "plugins/comm_shm/memory.h"
 #include "plugins/comm_shm/segment.h"
 
 namespace weft::comm_shm {
@@ -19,8 +20,6 @@ namespace {
 
 constexpr std::size_t max_files = static_cast<std::size_t>(max_ranks) + 1;  // of 253 that the kernel takes at once
 constexpr std::size_t max_message = 512;
-
-std::string why(int code) { return std::generic_category().message(code); }
 
 struct Address {
   sockaddr_un address{};

@@ -18,9 +18,9 @@ namespace {
 
 constexpr int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
-std::string why(int code) { return std::generic_category().message(code); }
-
 }  // namespace
+
+std::string why(int code) { return std::generic_category().message(code); }
 
 Result<plugins::Descriptor> make_memory(Bytes bytes) {
   constexpr unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;

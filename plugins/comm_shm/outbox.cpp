@@ -5,7 +5,7 @@
 namespace weft::comm_shm {
 namespace {
 
-tl::unexpected<Error> damaged() {
+tl::unexpected<Error> damaged_counters() {
   return fail(ErrorCode::data_loss, "has damaged the counters of its messages in shared memory");
 }
 
@@ -29,7 +29,7 @@ Result<bool> Outbox::put_letters(std::vector<std::uint64_t>& done) {
     const bool small = message.data.size <= small_message(mail_.size);
     const Bytes payload = small ? message.data.size : 0;
     const Bytes taken = channel_->taken.load(std::memory_order_seq_cst);
-    if (mailed_ - taken > mail_.size) return damaged();
+    if (mailed_ - taken > mail_.size) return damaged_counters();
     if (mail_.size - (mailed_ - taken) < letter_room(payload)) break;
     if (!small && ++numbers_ == 0) numbers_ = 1;
     const Letter letter{.tag = message.tag, .number = small ? 0 : numbers_, .bytes = message.data.size};
@@ -53,12 +53,12 @@ Result<bool> Outbox::push_bulk(std::vector<std::uint64_t>& done) {
     const auto offer =
         std::find_if(offered_.begin(), offered_.end(), [&](const Offer& each) { return each.number == granted; });
     if (offer == offered_.end()) {  // the one before is still being taken, or none is
-      if (given_ != 0) return damaged();
+      if (given_ != 0) return damaged_counters();
       break;
     }
     const Bytes pulled = channel_->pulled.load(std::memory_order_seq_cst);
-    if (pushed_ - pulled > bulk_.size) return damaged();
-    if (given_ != 0 && granted != pushing_) return damaged();  // it must take one to its end before the next
+    if (pushed_ - pulled > bulk_.size) return damaged_counters();
+    if (given_ != 0 && granted != pushing_) return damaged_counters();  // it must take one to its end before the next
     pushing_ = granted;
     const Buffer data = offer->message.data;
     const Bytes bytes = std::min(data.size - given_, bulk_.size - (pushed_ - pulled));

@@ -13,8 +13,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int deepest_sequence = 8;
-
 std::string replace_all(const std::string& text, const std::string& from, const std::string& to) {
   std::string out;
   std::size_t at = 0;

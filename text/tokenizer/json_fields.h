@@ -18,6 +18,9 @@ Result<bool> bool_field(const nlohmann::json& object, const char* key, bool othe
 Result<std::string> string_field(const nlohmann::json& object, const char* key, const std::string& otherwise);
 Result<std::size_t> size_field(const nlohmann::json& object, const char* key, std::size_t otherwise);
 
+// Parts of a pipeline that hold parts: how deep a tokenizer.json may nest them.
+constexpr int deepest_sequence = 8;
+
 // The "type" of a part of the pipeline.
 Result<std::string> type_of(const nlohmann::json& part);
 

@@ -9,8 +9,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int deepest_sequence = 8;
-
 void wrap(PostProcessor& around, const PostProcessor& outer) {
   around.before.insert(around.before.begin(), outer.before.begin(), outer.before.end());
   around.after.insert(around.after.end(), outer.after.begin(), outer.after.end());

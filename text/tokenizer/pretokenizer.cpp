@@ -15,8 +15,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int deepest_sequence = 8;
-
 // Finds the matches of a step's pattern in one piece.
 using Finder = std::function<Status(std::string_view text, Range range, std::vector<Range>& matches)>;
 

@@ -8,12 +8,12 @@
 namespace weft {
 namespace {
 
-constexpr std::array events = {"placed",    "joined", "ready to run", "drain", "undrain", "drained", "stop",
-                               "rank lost", "failed", "deadline",     "gone",  "retry",   "relaunch"};
+constexpr std::array event_names = {"placed",    "joined", "ready to run", "drain", "undrain", "drained", "stop",
+                                    "rank lost", "failed", "deadline",     "gone",  "retry",   "relaunch"};
 constexpr std::array states = {"launching", "joining", "loading", "ready", "draining", "stopped", "down", "backoff"};
 
 // Every state (row) and every event (column); "-" has no meaning there.
-constexpr std::array<std::array<const char*, events.size()>, states.size()> expected = {{
+constexpr std::array<std::array<const char*, event_names.size()>, states.size()> expected = {{
     // placed   joined     ready    drain       undrain  drained    stop       lost    failed  deadline   gone       retry      relaunch
     {"joining", "-", "-", "-", "-", "-", "stopped", "down", "down", "down", "-", "-", "-"},         // launching
     {"-", "loading", "-", "-", "-", "-", "stopped", "down", "down", "down", "-", "-", "-"},         // joining
@@ -28,16 +28,16 @@ constexpr std::array<std::array<const char*, events.size()>, states.size()> expe
 TEST(ReplicaState, EveryEventInEveryStateLeadsWhereTheTableSays) {
   for (std::size_t state = 0; state < states.size(); ++state) {
     EXPECT_EQ(to_string(static_cast<ReplicaState>(state)), states[state]);
-    for (std::size_t event = 0; event < events.size(); ++event) {
+    for (std::size_t event = 0; event < event_names.size(); ++event) {
       const auto next = next_state(static_cast<ReplicaState>(state), static_cast<ReplicaEvent>(event));
-      EXPECT_EQ(next ? to_string(*next) : "-", expected[state][event]) << states[state] << ", " << events[event];
+      EXPECT_EQ(next ? to_string(*next) : "-", expected[state][event]) << states[state] << ", " << event_names[event];
     }
   }
 }
 
 TEST(ReplicaState, EveryEventHasItsName) {
-  for (std::size_t event = 0; event < events.size(); ++event)
-    EXPECT_EQ(to_string(static_cast<ReplicaEvent>(event)), events[event]);
+  for (std::size_t event = 0; event < event_names.size(); ++event)
+    EXPECT_EQ(to_string(static_cast<ReplicaEvent>(event)), event_names[event]);
 }
 
 TEST(ReplicaState, OnlyAReadyReplicaTakesRequests) {
