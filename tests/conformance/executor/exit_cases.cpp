@@ -81,7 +81,7 @@ void told_ends_are_ends(Context& context) {
   for (int round = 0; round < 5; ++round) {
     const GangSpec spec = bench.gang({"g", round}, 2);
     const std::vector<Peer*> peers = bench.start(spec);
-    // The end of its output is not a rank's end; nor is a stop: ranks that have not been told to exit would still answer.
+    // The end of its output is not a rank's end.
     for (const char* const standard : {"0", "1", "2"})
       peers[0]->order({"close", standard});
     let_pass(bench, {"other", round});
@@ -121,7 +121,7 @@ const Case exit_rules[] = {
     {"EX-59", Level::must, "", "1", "the end of one rank is told at once and ends no other",
      "What follows from a rank's end is the head's decision.", one_end_is_one_end},
     {"EX-60", Level::must, "", "1", "when a rank's exit is told, it is no more",
-     "Its memory and devices are about to be used again.", told_ends_are_ends},
+     "Its memory and devices are about to be used again.", told_ends_are_ends, std::chrono::seconds(60)},
     {"EX-61", Level::must, "", "1", "when exits have been told, the head's process has no zombie",
      "Replicas restart for weeks; process numbers run out.", no_zombies},
 };
