@@ -188,6 +188,8 @@ Cgroup& Cgroup::operator=(Cgroup&& other) noexcept {
 
 Cgroup::~Cgroup() { (void)end(); }
 
+int Cgroup::open_folder() const { return path_.empty() ? -1 : ::open(path_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC); }
+
 int Cgroup::open_door() const {
   return path_.empty() ? -1 : ::open((path_ + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC);
 }

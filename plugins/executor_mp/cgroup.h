@@ -25,7 +25,9 @@ class Cgroup {
   Cgroup& operator=(Cgroup&& other) noexcept;
   ~Cgroup();  // end()
 
-  // cgroup.procs, open for writing: a process that writes "0" moves in. -1: there is none, or none to be had. The caller closes it.
+  // The directory, for clone3() to make a process in; and cgroup.procs, where a process that writes "0" moves in. -1: there is
+  // none, or none to be had. The caller closes them.
+  int open_folder() const;
   int open_door() const;
   // KILL to all in it and below.
   void kill() const noexcept;

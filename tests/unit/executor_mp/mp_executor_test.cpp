@@ -1,10 +1,14 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <condition_variable>
@@ -281,6 +285,32 @@ TEST_F(MpExecutorWithCgroups, WhatLeftItsProcessGroupEndsWhenTheGraceIsOver) {
   ASSERT_TRUE(executor_.stop({"g", 1}, std::chrono::milliseconds(50)));
   EXPECT_EQ(sink_.wait_exits(1).at(0).front().value, SIGKILL);
   EXPECT_TRUE(has_ended(stray()));
+}
+
+// As some containers' filters of system calls do, for the rest of this process's life.
+bool refuse_clone3() {
+  sock_filter rules[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
+                         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+                         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  const sock_fprog program{.len = std::size(rules), .filter = rules};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+TEST_F(MpExecutorWithCgroups, ARankMovesInWhereItCannotBeMadeThere) {
+  const pid_t child = fork();
+  if (child == 0) {
+    if (!refuse_clone3()) _exit(77);
+    MpExecutor executor({}, host_);
+    const bool launched = executor.launch(gang({shell(0, with_stray(directory_, "exit 3"))}), sink_).has_value();
+    const bool right = launched && sink_.wait_exits(1).at(0).front().value == 3 && has_ended(stray());
+    _exit(right && executor.close() ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "system calls cannot be filtered here";
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST_F(MpExecutorWithCgroups, EachRankHasItsOwnAndNoneIsLeft) {
