@@ -52,7 +52,7 @@ void describe_gemma3(ConfigReader& reader, ModelConfig& config) {
   decoder.qk_norm = QkNorm::head;
   decoder.embedding_scale = std::sqrt(static_cast<double>(config.shape.hidden));
   decoder.attention_scale = 1 / std::sqrt(reader.number_or("query_pre_attn_scalar", 256, 1e-3, 1e6));
-  decoder.attention_soft_cap = reader.number_or("attn_logit_softcapping", 0, 0, 1e6);
+  // attn_logit_softcapping is Gemma 2's: transformers reads it and caps nothing with it here.
   decoder.logit_soft_cap = reader.number_or("final_logit_softcapping", 0, 0, 1e6);
   TensorNames& names = decoder.names = llama_tensor_names();
   names.query_norm = "model.layers.{}.self_attn.q_norm.weight";

@@ -190,6 +190,15 @@ TEST(ModelConfig, ExpertsAreReadFromBothLayouts) {
   EXPECT_EQ(slides.decoder.layers[0].window, 5) << "whatever max_window_layers says";
 }
 
+TEST(ModelConfig, Gemma3CapsItsLogitsButNotItsAttention) {
+  const ModelConfig config = parsed(tiny_config({{"architectures", {"Gemma3ForCausalLM"}},
+                                                 {"rope_parameters", nullptr},
+                                                 {"attn_logit_softcapping", 3.0},
+                                                 {"final_logit_softcapping", 5.0}}));
+  EXPECT_EQ(config.decoder.attention_soft_cap, 0) << "as in transformers";
+  EXPECT_EQ(config.decoder.logit_soft_cap, 5);
+}
+
 TEST(ModelConfig, ExpertsThatCannotBeAreNamed) {
   const auto mixtral = [](const json& changes) {
     json config = tiny_config({{"architectures", {"MixtralForCausalLM"}}});
