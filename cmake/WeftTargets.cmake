@@ -87,12 +87,7 @@ function(weft_test name)
     target_link_libraries(${name} PRIVATE fmt::fmt nlohmann_json::nlohmann_json)
     target_precompile_headers(${name} REUSE_FROM weft_test_pch)
   endif()
-  # Integration tests start several busy processes each: ctest counts two cores for one.
-  set(processors)
-  if("integration" IN_LIST ARG_LABELS)
-    set(processors PROCESSORS 2)
-  endif()
   include(GoogleTest)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 NO_PRETTY_VALUES
-    WORKING_DIRECTORY "${CMAKE_BINARY_DIR}" PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}" ${processors})
+    WORKING_DIRECTORY "${CMAKE_BINARY_DIR}" PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
 endfunction()
