@@ -53,9 +53,9 @@ struct Decision {
 struct Event {
   enum class Kind : std::uint8_t { dispatched, first_token, progress, finished, dropped, stats, joined, left };
   Kind kind = Kind::stats;
-  ReplicaId replica = -1;
+  ReplicaId replica = -1;  // dropped: -1 takes the pick back wherever it is
   std::int64_t incarnation = 0;
-  RequestId request = 0;                    // dispatched, first_token, progress, finished
+  RequestId request = 0;                    // dispatched, first_token, progress, finished, dropped
   std::int32_t prompt_tokens = 0;           // dispatched
   std::int32_t max_tokens = 0;              // dispatched
   std::int32_t generated = 0;               // progress, finished: tokens so far
