@@ -80,7 +80,9 @@ std::int64_t touched_kib(const std::string& path) {
   std::int64_t sum = 0;
   bool ours = false;
   for (std::string line; std::getline(maps, line);) {
-    if (line.find('/') != std::string::npos) ours = line.ends_with(path);
+    // A mapping's first line has a path or none; lines like "Rss: 4 kB" follow.
+    const bool heading = line.find(' ') < line.find(':');
+    if (heading) ours = line.ends_with(path);
     if (ours && line.starts_with("Rss:")) sum += std::stoll(line.substr(4));
   }
   return sum;
