@@ -1,8 +1,10 @@
 // Several groups, several threads, and time.
 #include <fmt/format.h>
 
+#include <cstring>
 #include <ctime>
 #include <fstream>
+#include <span>
 
 #include "tests/conformance/communicator/calls.h"
 #include "tests/conformance/communicator/groups.h"
@@ -31,7 +33,11 @@ void overlapping_groups(Context& context) {
     auto columns = rank.open(part_of(rank, fmt::format("column/{}", column), row, 2));
     auto all = rank.open(part_of(rank, "all", rank.index, 4));
     const auto sum = [&](Group& group, std::int32_t value, std::int32_t expected, const char* what) {
-      rank.finish(group.all_reduce({.data = &value, .size = sizeof(value)}, DType::i32, ReduceOp::sum, {}), what);
+      const Guarded memory(sizeof(value));
+      memory.fill(std::as_bytes(std::span(&value, 1)));
+      rank.finish(group.all_reduce(memory.buffer(), DType::i32, ReduceOp::sum, {}), what);
+      std::memcpy(&value, memory.buffer().data, sizeof(value));
+      context.expect(memory.intact(), fmt::format("the sum of {}: memory before or after it was written", what));
       context.expect(value == expected, fmt::format("the sum of {} is {:#x}, expected {:#x}", what, value, expected));
     };
     for (int round = 0; round < 50; ++round) {
