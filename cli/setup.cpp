@@ -81,7 +81,7 @@ class SetupMaker {
 
  private:
   Unusable find_unusable();
-  void load_communicators(PluginLoader& loader);
+  void load_communicators(PluginLoader& loader, const PluginNames& names);
   void load_for_several_nodes();
   void adopt_names();
   bool tell_problems(const PluginLoader& loader);
@@ -129,8 +129,9 @@ bool SetupMaker::load_plugins() {
   unusable_ = find_unusable();
   executor_.plugin = loader.load("executor", "executor", config.executor, config.executor.plugin);
   balancer_.plugin = loader.load("load_balancer", "balancer", config.balancer, config.balancer.plugin);
-  load_communicators(loader);
-  setup_->device = loader.load("device", "device", config.device, resolve_plugins(config, {}, unusable_).device);
+  const PluginNames names = resolve_plugins(config, {}, unusable_);
+  load_communicators(loader, names);
+  setup_->device = loader.load("device", "device", config.device, names.device);
   executor_.options = loader.options(executor_.plugin, "executor", config.executor);
   balancer_.options = loader.options(balancer_.plugin, "balancer", config.balancer);
   loader.options(setup_->communicator, "communicator", config.communicator);
@@ -151,9 +152,8 @@ Unusable SetupMaker::find_unusable() {
 
 // What "auto" chooses depends on where ranks are placed, which is known only when the executor is there that places them.
 // Until then it is what one machine gets, so that mistakes in the file come all at once.
-void SetupMaker::load_communicators(PluginLoader& loader) {
+void SetupMaker::load_communicators(PluginLoader& loader, const PluginNames& names) {
   const Config& config = setup_->config;
-  const PluginNames names = resolve_plugins(config, {}, unusable_);
   setup_->communicator = loader.load("communicator", "communicator", config.communicator, names.communicator);
   setup_->control =
       names.control == names.communicator || names.control.empty()
@@ -247,18 +247,19 @@ bool SetupMaker::settle_communicators() {
 bool SetupMaker::choose(const std::string& name, const LoadedPlugin*& communicator) {
   if (communicator->info.name == name) return true;
   const auto found = others_.find(name);
-  Error error{ErrorCode::refused, "", false};
-  if (found == others_.end())
-    error.message = fmt::format(
-        "{} places ranks on several nodes and does not declare the capability several_nodes, so that communicator/{}, "
-        "which joins them, is not loaded; its author has to declare it, or name the communicator: "
-        "communicator.plugin = \"{}\"",
-        executor_.plugin->id(), name, name);
-  else if (found->second)
+  if (found != others_.end() && found->second) {
     communicator = *found->second;
-  else
-    error = found->second.error();
-  if (error.message.empty()) return true;
+    return true;
+  }
+  Error error =
+      found != others_.end()
+          ? found->second.error()
+          : Error{ErrorCode::refused,
+                  fmt::format("{} places ranks on several nodes and does not declare the capability "
+                              "several_nodes, so that communicator/{}, which joins them, is not loaded; its "
+                              "author has to declare it, or name the communicator: communicator.plugin = \"{}\"",
+                              executor_.plugin->id(), name, name),
+                  false};
   error.message =
       to_string(Problem{setup_->config.communicator.where, fmt::format("[communicator] plugin: {}", error.message)});
   return failed(error, exit_code_of(error));

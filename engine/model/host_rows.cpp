@@ -20,7 +20,8 @@ Status check(const TensorView& view, std::size_t elements) {
 }  // namespace
 
 Status HostRows::read(Device& device, const TensorView& view) {
-  reset(view.rows, view.columns);
+  columns_ = static_cast<std::size_t>(view.columns);
+  values_.resize(static_cast<std::size_t>(view.rows) * columns_);  // all of it is read over
   WEFT_TRY(check(view, values_.size()));
   const Bytes bytes = values_.size() * size_of(view.type);
   if (view.type == DType::f32) return device.copy_out(values_.data(), view.buffer, bytes, device.stream());

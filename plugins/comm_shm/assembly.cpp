@@ -14,8 +14,8 @@
 #include <optional>
 #include <sstream>
 #include <string>
-#include <system_error>
 
+#include "plugins/common/errno_text.h"
 #include "plugins/common/group_spec.h"
 
 namespace weft::comm_shm {
@@ -72,8 +72,7 @@ struct Details {
 
 Result<Descriptor> own_process() {
   Descriptor process(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
-  if (!process)
-    return fail(ErrorCode::unavailable, fmt::format("pidfd_open: {}", std::generic_category().message(errno)));
+  if (!process) return fail(ErrorCode::unavailable, fmt::format("pidfd_open: {}", plugins::errno_text(errno)));
   return process;
 }
 

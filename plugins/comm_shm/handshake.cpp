@@ -10,10 +10,9 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
-#include <system_error>
 
-#include "plugins/comm_shm/memory.h"
 #include "plugins/comm_shm/segment.h"
+#include "plugins/common/errno_text.h"
 
 namespace weft::comm_shm {
 namespace {
@@ -46,7 +45,7 @@ struct Control {
 Result<Token> random_token() {
   std::array<unsigned char, 16> bits{};
   if (::getrandom(bits.data(), bits.size(), 0) != static_cast<ssize_t>(bits.size()))
-    return fail(ErrorCode::unavailable, fmt::format("getrandom: {}", why(errno)));
+    return fail(ErrorCode::unavailable, fmt::format("getrandom: {}", plugins::errno_text(errno)));
   Token token;
   for (std::size_t i = 0; i < bits.size(); ++i)
     fmt::format_to_n(token.data() + 2 * i, 2, "{:02x}", bits[i]);
@@ -55,17 +54,21 @@ Result<Token> random_token() {
 
 Result<plugins::Descriptor> listen_at(const std::string& name) {
   plugins::Descriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!socket) return fail(ErrorCode::resource_exhausted, fmt::format("cannot make a Unix socket: {}", why(errno)));
+  if (!socket)
+    return fail(ErrorCode::resource_exhausted,
+                fmt::format("cannot make a Unix socket: {}", plugins::errno_text(errno)));
   const Address at = abstract_address(name);
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&at.address), at.length) != 0 ||
       ::listen(socket.get(), SOMAXCONN) != 0)
-    return fail(ErrorCode::unavailable, fmt::format("cannot listen on a Unix socket: {}", why(errno)));
+    return fail(ErrorCode::unavailable, fmt::format("cannot listen on a Unix socket: {}", plugins::errno_text(errno)));
   return socket;
 }
 
 Result<plugins::Descriptor> connect_to(const std::string& name, Deadline deadline) {
   plugins::Descriptor socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  if (!socket) return fail(ErrorCode::resource_exhausted, fmt::format("cannot make a Unix socket: {}", why(errno)));
+  if (!socket)
+    return fail(ErrorCode::resource_exhausted,
+                fmt::format("cannot make a Unix socket: {}", plugins::errno_text(errno)));
   // connect() waits only while the listener's queue is full.
   const auto left = std::min<Duration>(deadline.left(), std::chrono::hours(1));
   const auto us = std::max<std::int64_t>(1, std::chrono::duration_cast<std::chrono::microseconds>(left).count());
@@ -75,7 +78,7 @@ Result<plugins::Descriptor> connect_to(const std::string& name, Deadline deadlin
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&at.address), at.length) == 0) return socket;
   if (errno == EAGAIN || errno == EINTR)
     return fail(ErrorCode::deadline_exceeded, "did not take this rank's connection in time", true);
-  return fail(ErrorCode::unavailable, fmt::format("is not there any more: {}", why(errno)), true);
+  return fail(ErrorCode::unavailable, fmt::format("is not there any more: {}", plugins::errno_text(errno)), true);
 }
 
 bool same_user(const plugins::Descriptor& socket) noexcept {
@@ -100,7 +103,8 @@ Status send_message(const plugins::Descriptor& socket, std::span<const std::byte
   std::memcpy(CMSG_DATA(rights), files.data(), files.size_bytes());
   // One small message to a socket that has had none fits its buffer.
   if (::sendmsg(socket.get(), &header, MSG_NOSIGNAL) == static_cast<ssize_t>(message.size())) return {};
-  return fail(ErrorCode::unavailable, fmt::format("went away while the group opened: {}", why(errno)), true);
+  return fail(ErrorCode::unavailable, fmt::format("went away while the group opened: {}", plugins::errno_text(errno)),
+              true);
 }
 
 Result<std::optional<RawMessage>> receive_message(const plugins::Descriptor& socket) {

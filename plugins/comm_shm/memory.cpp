@@ -6,8 +6,9 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <system_error>
 #include <utility>
+
+#include "plugins/common/errno_text.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
@@ -20,19 +21,17 @@ constexpr int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 }  // namespace
 
-std::string why(int code) { return std::generic_category().message(code); }
-
 Result<plugins::Descriptor> make_memory(Bytes bytes) {
   constexpr unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
   // Kernels from 6.3 may insist that nothing in it can be executed; older ones do not know the flag.
   plugins::Descriptor file(::memfd_create("weft-shm", flags | MFD_NOEXEC_SEAL));
   if (!file && errno == EINVAL) file = plugins::Descriptor(::memfd_create("weft-shm", flags));
-  if (!file) return fail(ErrorCode::resource_exhausted, fmt::format("memfd_create: {}", why(errno)));
+  if (!file) return fail(ErrorCode::resource_exhausted, fmt::format("memfd_create: {}", plugins::errno_text(errno)));
   if (::ftruncate(file.get(), static_cast<off_t>(bytes)) != 0)
     return fail(ErrorCode::resource_exhausted,
-                fmt::format("cannot make {} bytes of shared memory: {}", bytes, why(errno)));
+                fmt::format("cannot make {} bytes of shared memory: {}", bytes, plugins::errno_text(errno)));
   if (::fcntl(file.get(), F_ADD_SEALS, seals) != 0)
-    return fail(ErrorCode::unavailable, fmt::format("cannot seal shared memory: {}", why(errno)));
+    return fail(ErrorCode::unavailable, fmt::format("cannot seal shared memory: {}", plugins::errno_text(errno)));
   return file;
 }
 
@@ -44,7 +43,8 @@ Result<Memory> Memory::map(plugins::Descriptor file, Bytes bytes) {
     return fail(ErrorCode::refused, fmt::format("the group's shared memory is not a sealed one of {} bytes", bytes));
   void* base = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
   if (base == MAP_FAILED)
-    return fail(ErrorCode::resource_exhausted, fmt::format("cannot map {} bytes: {}", bytes, why(errno)));
+    return fail(ErrorCode::resource_exhausted,
+                fmt::format("cannot map {} bytes: {}", bytes, plugins::errno_text(errno)));
   return Memory(std::move(file), static_cast<std::byte*>(base), bytes);
 }
 
@@ -61,8 +61,9 @@ Status Memory::commit(Bytes offset, Bytes bytes) const {
     failed = ::fallocate(file_.get(), 0, static_cast<off_t>(offset), static_cast<off_t>(bytes)) == 0 ? 0 : errno;
   } while (failed == EINTR);
   if (failed == 0) return {};
-  return fail(ErrorCode::resource_exhausted,
-              fmt::format("this machine has no {} bytes of memory left for the group: {}", bytes, why(failed)));
+  return fail(
+      ErrorCode::resource_exhausted,
+      fmt::format("this machine has no {} bytes of memory left for the group: {}", bytes, plugins::errno_text(failed)));
 }
 
 }  // namespace weft::comm_shm

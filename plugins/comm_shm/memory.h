@@ -3,16 +3,12 @@
 #pragma once
 
 #include <cstddef>
-#include <string>
 
 #include "plugins/common/descriptor.h"
 #include "weft/buffer.h"
 #include "weft/status.h"
 
 namespace weft::comm_shm {
-
-// What the system says of an errno.
-std::string why(int code);
 
 // A memfd of `bytes` zeroes, none of them committed yet.
 Result<plugins::Descriptor> make_memory(Bytes bytes);

@@ -6,11 +6,11 @@
 
 #include <atomic>
 #include <cerrno>
-#include <system_error>
 
 #include "plugins/comm_shm/futex.h"
 #include "plugins/comm_shm/handshake.h"
 #include "plugins/comm_shm/memory.h"
+#include "plugins/common/errno_text.h"
 
 namespace weft::comm_shm {
 
@@ -21,11 +21,10 @@ Status probe() {
   WEFT_TRY(memory.commit(0, page));
   const plugins::Descriptor process(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
   if (!process)
-    return fail(ErrorCode::unavailable,
-                fmt::format("pidfd_open: {}; shm needs Linux 5.3", std::generic_category().message(errno)));
+    return fail(ErrorCode::unavailable, fmt::format("pidfd_open: {}; shm needs Linux 5.3", plugins::errno_text(errno)));
   std::atomic<std::uint32_t> word{0};
   if (::syscall(SYS_futex, reinterpret_cast<std::uint32_t*>(&word), FUTEX_WAKE, 1, nullptr, nullptr, 0) != 0)
-    return fail(ErrorCode::unavailable, fmt::format("futex: {}", std::generic_category().message(errno)));
+    return fail(ErrorCode::unavailable, fmt::format("futex: {}", plugins::errno_text(errno)));
   WEFT_ASSIGN(name, random_token());
   WEFT_TRY(listen_at("weft-shm/" + std::string(name.begin(), name.end())));
   return {};

@@ -212,14 +212,18 @@ Result<Process> Process::start(const RankSpec& spec, bool die_with_parent, Cgrou
 
 Status Process::finish_start() {
   StartFailure failure;
-  ssize_t got = 0;
-  do {
-    got = read(error_pipe_, &failure, sizeof failure);
-    if (got == sizeof failure && !failure.fatal)
-      cgroup_problem_ = std::string("cannot move into ") + failure.stage + ": " + errno_text(failure.error);
-  } while ((got < 0 && errno == EINTR) || (got == sizeof failure && !failure.fatal));
+  const auto next = [&] {
+    ssize_t got = 0;
+    do {
+      got = read(error_pipe_, &failure, sizeof failure);
+    } while (got < 0 && errno == EINTR);
+    return got == sizeof failure;
+  };
+  bool failed = next();
+  for (; failed && !failure.fatal; failed = next())
+    cgroup_problem_ = std::string("cannot move into ") + failure.stage + ": " + errno_text(failure.error);
   close(std::exchange(error_pipe_, -1));
-  if (got != sizeof failure) return {};
+  if (!failed) return {};
   (void)reap();
   return fail(ErrorCode::not_found, program_ + ": " + failure.stage + ": " + errno_text(failure.error));
 }

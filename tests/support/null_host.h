@@ -7,7 +7,7 @@
 
 namespace weft::test {
 
-class NullHost final : public HostServices {
+class NullHost : public HostServices {
  public:
   void log(LogLevel, std::string_view) noexcept override {}
   bool log_enabled(LogLevel) const noexcept override { return false; }

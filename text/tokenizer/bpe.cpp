@@ -15,24 +15,6 @@ constexpr std::size_t short_piece = 48;
 // Up to so many a heap stays in the first cache, and beats a queue with a list a rank.
 constexpr std::size_t middling_piece = 1024;
 
-// What RankQueue is, as a heap.
-struct HeapQueue {
-  std::vector<std::uint64_t>& entries;  // rank and position in one; empty at first and in the end
-
-  void push(RankQueue::Entry entry) {
-    entries.push_back((std::uint64_t{entry.rank} << 32) | entry.position);
-    std::push_heap(entries.begin(), entries.end(), std::greater<>{});
-  }
-  std::optional<RankQueue::Entry> pop() {
-    if (entries.empty()) return std::nullopt;
-    const std::uint64_t least = entries.front();
-    std::pop_heap(entries.begin(), entries.end(), std::greater<>{});
-    entries.pop_back();
-    return RankQueue::Entry{static_cast<std::uint32_t>(least >> 32), static_cast<std::uint32_t>(least)};
-  }
-  static std::optional<std::uint32_t> ahead(std::size_t) noexcept { return std::nullopt; }
-};
-
 }  // namespace
 
 void Bpe::encode(std::string_view piece, BpeScratch& scratch, std::vector<TokenId>& out) const {
@@ -51,8 +33,7 @@ void Bpe::encode(std::string_view piece, BpeScratch& scratch, std::vector<TokenI
     return;
   }
   if (symbols.size() <= middling_piece) {
-    HeapQueue heap{scratch.heap};
-    merge_queued(symbols, heap);
+    merge_queued(symbols, scratch.heap);
   } else {
     scratch.queue.begin(merged_.size());
     merge_queued(symbols, scratch.queue);

@@ -30,7 +30,7 @@ struct BpeScratch {
     std::int32_t next = -1;
   };
   std::vector<Symbol> symbols;
-  std::vector<std::uint64_t> heap;
+  RankHeap heap;
   RankQueue queue;
 };
 

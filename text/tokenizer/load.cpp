@@ -41,10 +41,9 @@ Status join_vocabularies(std::vector<AddedToken>& added, Tokenizer::Parts& parts
   return {};
 }
 
-// Also makes `decoded`: the tokens as the decoder gets them. One that is looked for in normalized text is normalized there too, as
-// in Hugging Face tokenizers from 0.23 on, so that the decoder undoes to it what it undoes to the others.
+// Also makes `decoded`: the tokens as the decoder gets them; empty: as they are. One that is looked for in normalized text is
+// normalized there too, as in Hugging Face tokenizers from 0.23 on, so that the decoder undoes to it what it undoes to the others.
 Status add_tokens(const std::vector<AddedToken>& added, Tokenizer::Parts& parts, std::vector<std::string>& decoded) {
-  decoded = parts.tokens;
   parts.special.assign(parts.tokens.size(), false);
   for (const AddedToken& token : added) {
     if (token.content.empty()) continue;
@@ -55,6 +54,8 @@ Status add_tokens(const std::vector<AddedToken>& added, Tokenizer::Parts& parts,
     }
     WEFT_ASSIGN_CONTEXT(pattern, parts.normalizer.apply(token.content), "added_tokens");
     parts.normalized_tokens.add(pattern, token);
+    if (pattern == token.content) continue;
+    if (decoded.empty()) decoded = parts.tokens;
     decoded[static_cast<std::size_t>(token.id)] = pattern;
   }
   return {};
@@ -98,7 +99,8 @@ Status read_document(const json& document, Tokenizer::Parts& parts) {
   WEFT_ASSIGN_CONTEXT(around, PostProcessor::from_json(part_of(document, "post_processor")), "post_processor");
   parts.around = std::move(around);
   WEFT_TRY_CONTEXT(check_around(parts), "post_processor");
-  WEFT_ASSIGN_CONTEXT(decoder, Decoder::from_json(part_of(document, "decoder"), decoded), "decoder");
+  WEFT_ASSIGN_CONTEXT(
+      decoder, Decoder::from_json(part_of(document, "decoder"), decoded.empty() ? parts.tokens : decoded), "decoder");
   parts.decoder = std::move(decoder);
   index_tokens(parts);
   return {};

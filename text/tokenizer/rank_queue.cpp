@@ -2,14 +2,11 @@
 
 #include <algorithm>
 #include <bit>
-#include <functional>
 
 namespace weft::text {
 namespace {
 
 constexpr std::size_t word_bits = 64;
-
-std::uint64_t joined(RankQueue::Entry entry) { return (std::uint64_t{entry.rank} << 32) | entry.position; }
 
 }  // namespace
 
@@ -39,8 +36,7 @@ std::int32_t RankQueue::new_chunk() {
 
 void RankQueue::push(Entry entry) {
   if (opened_ && entry.rank <= rank_) {
-    late_.push_back(joined(entry));
-    std::push_heap(late_.begin(), late_.end(), std::greater<>{});
+    late_.push(entry);
     return;
   }
   Ends& ends = ranks_[entry.rank];
@@ -88,12 +84,13 @@ bool RankQueue::open_lowest() {
 
 std::optional<RankQueue::Entry> RankQueue::pop() {
   if (next_ == open_.size() && late_.empty() && !open_lowest()) return std::nullopt;
-  if (next_ < open_.size() && (late_.empty() || joined({rank_, open_[next_]}) <= late_.front()))
-    return Entry{rank_, open_[next_++]};
-  const std::uint64_t least = late_.front();
-  std::pop_heap(late_.begin(), late_.end(), std::greater<>{});
-  late_.pop_back();
-  return Entry{static_cast<std::uint32_t>(least >> 32), static_cast<std::uint32_t>(least)};
+  const auto is_least = [this](std::uint32_t position) {
+    if (late_.empty()) return true;
+    const Entry late = late_.least();
+    return rank_ < late.rank || (rank_ == late.rank && position <= late.position);
+  };
+  if (next_ < open_.size() && is_least(open_[next_])) return Entry{rank_, open_[next_++]};
+  return late_.pop();
 }
 
 }  // namespace weft::text

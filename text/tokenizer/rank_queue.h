@@ -1,22 +1,53 @@
-// The queue of byte-pair encoding's merges over a long piece: pairs of (rank, position), the least first. A rank's positions
-// lie together and are sorted once, when its turn comes. Merges that were learned in their order make pairs of higher ranks
+// Queues of byte-pair encoding's merges: pairs of (rank, position), the least first.
+//
+// RankQueue is for long pieces. A rank's positions lie together and are sorted once, when its turn comes. Merges that were learned in their order make pairs of higher ranks
 // only, so that a push is O(1) and, but for that sort, so is a pop; a pair that a file ranks below the merge that made it goes
 // through a heap.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
 namespace weft::text {
 
+struct RankedPosition {
+  std::uint32_t rank = 0;
+  std::uint32_t position = 0;
+};
+
+// As a heap: O(log n) a push and a pop.
+class RankHeap {
+ public:
+  bool empty() const noexcept { return entries_.empty(); }
+  void push(RankedPosition entry) {
+    entries_.push_back((std::uint64_t{entry.rank} << 32) | entry.position);
+    std::push_heap(entries_.begin(), entries_.end(), std::greater<>{});
+  }
+  // The least; the heap is not empty.
+  RankedPosition least() const noexcept {
+    return {static_cast<std::uint32_t>(entries_.front() >> 32), static_cast<std::uint32_t>(entries_.front())};
+  }
+  // The least, taken out; nothing where the heap is empty.
+  std::optional<RankedPosition> pop() {
+    if (entries_.empty()) return std::nullopt;
+    const RankedPosition taken = least();
+    std::pop_heap(entries_.begin(), entries_.end(), std::greater<>{});
+    entries_.pop_back();
+    return taken;
+  }
+  static std::optional<std::uint32_t> ahead(std::size_t) noexcept { return std::nullopt; }  // as RankQueue's: not known
+
+ private:
+  std::vector<std::uint64_t> entries_;  // rank and position in one
+};
+
 class RankQueue {
  public:
-  struct Entry {
-    std::uint32_t rank = 0;
-    std::uint32_t position = 0;
-  };
+  using Entry = RankedPosition;
 
   // Ranks are below `ranks`. The queue is empty; memory is kept from piece to piece.
   void begin(std::size_t ranks);
@@ -53,7 +84,7 @@ class RankQueue {
   std::uint32_t rank_ = 0;           // of open_; all chunks are of higher ones
   std::vector<std::uint32_t> open_;  // ascending
   std::size_t next_ = 0;             // in open_
-  std::vector<std::uint64_t> late_;  // rank and position in one; a heap, none of a rank above rank_
+  RankHeap late_;                    // none of a rank above rank_
 };
 
 }  // namespace weft::text

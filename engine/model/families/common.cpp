@@ -74,11 +74,18 @@ std::vector<bool> sliding_layers(ConfigReader& reader, const ModelShape& shape) 
   return sliding;
 }
 
+bool uses_qwen_window(ConfigReader& reader) {
+  const bool is_null = reader.has("sliding_window") && reader.find("sliding_window") == nullptr;
+  return reader.flag_or("use_sliding_window", false) && !is_null;
+}
+
+std::int32_t read_qwen_window(ConfigReader& reader) { return reader.size_or("sliding_window", 4096, INT32_MAX); }
+
 void read_qwen_windows(ConfigReader& reader, ModelConfig& config) {
-  const bool used = reader.flag_or("use_sliding_window", false);
-  std::vector<bool> sliding = sliding_layers(reader, config.shape);
-  if (!used || (reader.has("sliding_window") && reader.find("sliding_window") == nullptr)) return;
-  const std::int32_t window = reader.size_or("sliding_window", 4096, INT32_MAX);
+  const bool used = uses_qwen_window(reader);
+  const std::vector<bool> sliding = sliding_layers(reader, config.shape);
+  if (!used) return;
+  const std::int32_t window = read_qwen_window(reader);
   const std::int32_t first = reader.size_or("max_window_layers", 28, INT32_MAX, 0);
   for (std::size_t i = 0; i < config.decoder.layers.size(); ++i) {
     const bool slides = sliding.empty() ? static_cast<std::int32_t>(i) >= first : sliding[i];

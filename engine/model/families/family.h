@@ -57,6 +57,9 @@ void read_one_rope(ConfigReader& reader, ModelConfig& config, double default_the
 
 // `layer_types`, one flag a layer: whether its attention has a window. Empty where the key is absent.
 std::vector<bool> sliding_layers(ConfigReader& reader, const ModelShape& shape);
+// Qwen: whether some layers have a window, and how wide it is then.
+bool uses_qwen_window(ConfigReader& reader);
+std::int32_t read_qwen_window(ConfigReader& reader);
 // Qwen 2 and 3: windows only under `use_sliding_window`, from layer `max_window_layers` on.
 void read_qwen_windows(ConfigReader& reader, ModelConfig& config);
 

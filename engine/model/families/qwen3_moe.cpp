@@ -31,9 +31,7 @@ void describe_qwen3_moe(ConfigReader& reader, ModelConfig& config) {
   describe_qwen3(reader, config);
   DecoderSpec& decoder = config.decoder;
   // Unlike in Qwen 3, a window is every layer's.
-  const bool slides = reader.flag_or("use_sliding_window", false) &&
-                      !(reader.has("sliding_window") && reader.find("sliding_window") == nullptr);
-  const std::int32_t window = slides ? reader.size_or("sliding_window", 4096, INT32_MAX) : 0;
+  const std::int32_t window = uses_qwen_window(reader) ? read_qwen_window(reader) : 0;
   for (LayerSpec& layer : decoder.layers)
     layer.window = window;
 

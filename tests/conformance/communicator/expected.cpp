@@ -15,12 +15,6 @@ std::size_t length_of(const Call& call, std::int32_t from, std::int32_t to) {
   return call.count * ((at_rank(from) * 3 + at_rank(to) * 2 + 1) % 4) / 2;
 }
 
-// `element` of `all`, in a failure's words; `whose`: "; element 2 of rank 1's", or nothing.
-std::string described(DType type, std::size_t element, std::size_t all, const std::string& whose,
-                      const std::string& wrong) {
-  return fmt::format("element {} of {} (byte {}{}) {}", element, all, element * size_of(type), whose, wrong);
-}
-
 // Calls `use(first, count)` for one piece after the other until it returns something.
 template <class Use>
 std::string for_each_piece(std::size_t count, const Use& use) {
@@ -39,7 +33,7 @@ std::string reduction_difference(const Call& call, const Parts& terms, std::span
     Reduced expected = reduce(call.type, call.op, given);
     if (ordered || call.values == Values::exact) expected.bounds.clear();
     const Mismatch one = mismatch(call.type, expected, found.subspan(first * width, count * width));
-    return one.wrong.empty() ? "" : described(call.type, first + one.element, all, "", one.wrong);
+    return one.wrong.empty() ? "" : described(call.type, first + one.element, all, one.wrong);
   });
 }
 
@@ -130,8 +124,8 @@ std::string difference(DType type, const Parts& expected, std::span<const std::b
       const Mismatch one = mismatch(type, right, found.subspan((before + first) * width, count * width));
       if (one.wrong.empty()) return {};
       const std::size_t own = first + one.element;
-      return described(type, before + own, all,
-                       fmt::format("; element {} of rank {}'s", part.first + own, part.origin.from), one.wrong);
+      return described(type, before + own, all, one.wrong,
+                       fmt::format("; element {} of rank {}'s", part.first + own, part.origin.from));
     });
     if (!wrong.empty()) return wrong;
     before += part.count;

@@ -212,12 +212,16 @@ Mismatch mismatch(DType type, const Reduced& expected, std::span<const std::byte
   return {};
 }
 
+std::string described(DType type, std::size_t element, std::size_t all, const std::string& wrong,
+                      const std::string& whose) {
+  return fmt::format("element {} of {} (byte {}{}) {}", element, all, element * size_of(type), whose, wrong);
+}
+
 std::string difference(DType type, std::span<const std::byte> expected, std::span<const std::byte> found) {
   if (expected.size() != found.size()) return fmt::format("{} bytes, expected {}", found.size(), expected.size());
   const Mismatch first = mismatch(type, expected, found);
   if (first.wrong.empty()) return {};
-  return fmt::format("element {} of {} (byte {}) {}", first.element, expected.size() / size_of(type),
-                     first.element * size_of(type), first.wrong);
+  return described(type, first.element, expected.size() / size_of(type), first.wrong);
 }
 
 std::uint64_t hash_of(std::span<const std::byte> bytes) noexcept {

@@ -60,7 +60,10 @@ Mismatch mismatch(DType type, std::span<const std::byte> expected, std::span<con
 // Within the bounds, where there are any.
 Mismatch mismatch(DType type, const Reduced& expected, std::span<const std::byte> found);
 
-// Empty where `found` is right to the bit; else "element 3 of 9 (byte 12) is 1.5, expected 1.25".
+// "element 3 of 9 (byte 12) is 1.5, expected 1.25"; `whose` stands in the brackets too: "; element 2 of rank 1's".
+std::string described(DType type, std::size_t element, std::size_t all, const std::string& wrong,
+                      const std::string& whose = {});
+// Empty where `found` is right to the bit; else that of the first element that is not.
 std::string difference(DType type, std::span<const std::byte> expected, std::span<const std::byte> found);
 
 std::uint64_t hash_of(std::span<const std::byte> bytes) noexcept;

@@ -328,20 +328,13 @@ TEST_F(MpExecutorWithCgroups, EachRankHasItsOwnAndNoneIsLeft) {
 }
 
 // What the executor logs.
-class Listener final : public HostServices {
+class Listener final : public test::NullHost {
  public:
   void log(LogLevel level, std::string_view message) noexcept override {
     const std::lock_guard lock(mutex_);
     lines_.emplace_back(level, message);
   }
   bool log_enabled(LogLevel) const noexcept override { return true; }
-  Time now() const noexcept override { return Clock::now(); }
-  void counter_add(std::string_view, double) noexcept override {}
-  void gauge_set(std::string_view, double) noexcept override {}
-  void observe(std::string_view, double) noexcept override {}
-  StoreClient* store() noexcept override { return nullptr; }
-  std::span<const int> cpus() const noexcept override { return {}; }
-  void* query(std::string_view) noexcept override { return nullptr; }
   std::vector<std::pair<LogLevel, std::string>> lines() {
     const std::lock_guard lock(mutex_);
     return lines_;

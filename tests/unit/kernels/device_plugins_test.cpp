@@ -8,23 +8,16 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/null_host.h"
 #include "weft/device.h"
 #include "weft/plugin.h"
 
 namespace weft {
 namespace {
 
-class FakeHost final : public HostServices {
+class FakeHost final : public test::NullHost {
  public:
-  void log(LogLevel, std::string_view) noexcept override {}
-  bool log_enabled(LogLevel) const noexcept override { return false; }
-  Time now() const noexcept override { return Clock::now(); }
-  void counter_add(std::string_view, double) noexcept override {}
-  void gauge_set(std::string_view, double) noexcept override {}
-  void observe(std::string_view, double) noexcept override {}
-  StoreClient* store() noexcept override { return nullptr; }
   std::span<const int> cpus() const noexcept override { return cpus_; }
-  void* query(std::string_view) noexcept override { return nullptr; }
 
  private:
   std::array<int, 2> cpus_{0, 0};
