@@ -128,12 +128,17 @@ std::string floating_point() {
   return text;
 }
 
-std::string variables() {
-  std::vector<std::string> all;
-  for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable)
-    all.emplace_back(*variable);
-  std::sort(all.begin(), all.end());
-  return fmt::format("{}", fmt::join(all, "\n"));
+// A name that stands there twice has both values, so that a change of either is seen.
+std::map<std::string, std::string> variables() {
+  std::map<std::string, std::string> all;
+  for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
+    const std::string_view text(*variable);
+    const std::size_t equals = text.find('=');
+    // Without a '=' nobody knows how much of it is a name.
+    const std::string name(equals == std::string_view::npos ? "(an entry without a name)" : text.substr(0, equals));
+    (all[name] += text) += '\0';
+  }
+  return all;
 }
 
 }  // namespace
@@ -179,6 +184,22 @@ Settings look_at_settings() {
           .limits = limits(),
           .cxx_handlers = fmt::format("terminate {:x} new {:x}", reinterpret_cast<std::uintptr_t>(terminate),
                                       reinterpret_cast<std::uintptr_t>(no_memory))};
+}
+
+std::string change(const std::string& before, const std::string& after) {
+  return before == after ? "" : fmt::format("'{}' became '{}'", before, after);
+}
+
+std::string change(const std::map<std::string, std::string>& before, const std::map<std::string, std::string>& after) {
+  std::vector<std::string> parts;
+  for (const auto& [name, value] : after)
+    if (!before.contains(name)) parts.push_back("added " + name);
+  for (const auto& [name, value] : before)
+    if (const auto now = after.find(name); now == after.end())
+      parts.push_back("removed " + name);
+    else if (now->second != value)
+      parts.push_back("changed " + name);
+  return fmt::format("{}", fmt::join(parts, ", "));
 }
 
 }  // namespace weft::conformance

@@ -1,6 +1,7 @@
 // What a process has and how it is set, so that two looks can be compared: what a plugin left behind or changed.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -26,13 +27,18 @@ void expect_no_more(Context& context, const Holdings& before, std::string_view w
 struct Settings {
   std::string signal_handlers;
   std::string signal_mask;
-  std::string directory;  // and umask
-  std::string environment;
+  std::string directory;                           // and umask
+  std::map<std::string, std::string> environment;  // by name
   std::string locale;
   std::string floating_point;
   std::string limits;  // resource limits, priority, CPUs of the thread
   std::string cxx_handlers;
 };
 Settings look_at_settings();
+
+// What is different in `after`, for a message; empty: nothing. Of an environment only names are told ("added HOME_OF_IT,
+// changed PATH"): values may be secrets, and messages end up in the logs of build servers.
+std::string change(const std::string& before, const std::string& after);
+std::string change(const std::map<std::string, std::string>& before, const std::map<std::string, std::string>& after);
 
 }  // namespace weft::conformance

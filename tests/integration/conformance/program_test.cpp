@@ -92,6 +92,15 @@ TEST_F(Program, TheCommandThatRepeatsACaseDoesSoWhateverItsPathsHold) {
   EXPECT_THAT(directory_.read("log"), HasSubstr("FAIL    PL-54")) << again;
 }
 
+TEST_F(Program, AChangedEnvironmentIsToldByNamesAndNoValueIsShown) {
+  const Ended ended = run(fmt::format("--plugin {} --filter PL-55 --out {}", mutant, directory_.file("out")),
+                          "env -i A_TOKEN=hunter2 PATH=\"$PATH\" WEFT_MUTANT=changes_env");
+  EXPECT_EQ(ended.code, 1) << ended.printed;
+  EXPECT_THAT(ended.printed, HasSubstr("create changed it: added WEFT_MUTANT_WAS_HERE; again with"));
+  for (const char* file : {"log", "out/junit.xml", "out/report.json", "out/report.md"})
+    EXPECT_THAT(directory_.read(file), Not(HasSubstr("hunter2"))) << file;
+}
+
 TEST_F(Program, AWaiverForNoCaseIsAMistake) {
   const std::string profile = directory_.write(
       "p.toml", "[[waiver]]\ncase = \"PL-5400\"\nreason = \"r\"\nlink = \"l\"\nexpires = 9999-01-01\n");
