@@ -52,6 +52,13 @@ const Evidence& root_of(const Replica& replica) {
                            [&](const Evidence& a, const Evidence& b) { return weight(a) < weight(b); });
 }
 
+// Whether every rank that ended with a code has said why. One that has not may be the cause of what the others say.
+bool all_exits_explained(const Replica& replica) {
+  return std::all_of(replica.evidence.begin(), replica.evidence.end(), [&](const Evidence& each) {
+    return each.kind != Evidence::Kind::exited || told_by(replica, each.rank) != nullptr;
+  });
+}
+
 void add_name(std::string& names, const std::string& name) { names += (names.empty() ? "" : ", ") + name; }
 
 }  // namespace
@@ -162,7 +169,7 @@ void Supervisor::suspect(Replica& replica, const RankState& rank, Evidence::Kind
   if (!replica.alive()) return;
   log::debug("cluster", "replica {}: {}", replica.plan->dp, error.message);
   const Evidence* told = kind == Evidence::Kind::exited ? told_by(replica, rank.plan->rank) : nullptr;
-  const bool explained = told != nullptr && told->kind == Evidence::Kind::failure;
+  const bool explained = told != nullptr && told->kind == Evidence::Kind::failure && all_exits_explained(replica);
   replica.evidence.push_back({kind, rank.plan->rank, std::move(error)});
   replica.decide_at = std::min(replica.decide_at, Clock::now() + (explained ? Duration::zero() : window(kind)));
 }

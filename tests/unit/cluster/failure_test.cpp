@@ -162,6 +162,20 @@ TEST_F(Failure, TheFirstCauseSaysMoreThanThePeersWhoLostIt) {
   EXPECT_TRUE(has(ready.error(), "rank 1 (replica 0, pp 0, tp 1): no memory for 512 MiB")) << ready.error().message;
 }
 
+// The same, but rank 0's exit overtakes its words, and rank 1 has told all before they come.
+TEST_F(Failure, AnExitStillToBeExplainedIsNotTakenForTheCauseOfWhatAnotherHasExplained) {
+  ASSERT_TRUE(start(1, 2));
+  say_hello();
+  executor_.exit(0, exit_code(1));
+  workers_[1]->fail_with({ErrorCode::resource_exhausted, "no memory for 512 MiB"});
+  workers_[1]->sync();
+  executor_.exit(1, exit_code(1));
+  workers_[0]->fail_with({ErrorCode::aborted, "group tensor-0: a peer is gone"});
+  const Status ready = cluster_->wait_ready(test::soon());
+  ASSERT_FALSE(ready);
+  EXPECT_TRUE(has(ready.error(), "rank 1 (replica 0, pp 0, tp 1): no memory for 512 MiB")) << ready.error().message;
+}
+
 TEST_F(Failure, ALinkThatIsLostWaitsForTheExitThatExplainsIt) {
   ASSERT_TRUE(start(1, 1));
   bring_up();
