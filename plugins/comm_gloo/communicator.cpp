@@ -27,9 +27,11 @@ Result<std::unique_ptr<Group>> GlooCommunicator::open_checked(const GroupSpec& s
   WEFT_TRY_CONTEXT(plugins::check_spec(spec), context);
   if (spec.size == 1) return std::make_unique<plugins::HostGroup>("gloo", spec, std::nullopt, nullptr);
   const PipeSignalGuard guard;
+  // Before the meeting: a rank that comes and goes again is missed by those that look for it a moment later.
+  WEFT_ASSIGN_CONTEXT(device, device_for(spec), context);
   const plugins::Meeting meeting("gloo/1", spec);
   WEFT_TRY_CONTEXT(meeting.meet(""), context);
-  auto built = build(spec, meeting.prefix());
+  auto built = build(spec, meeting.prefix(), std::move(device));
   if (!built) {
     meeting.leave_reason(built.error());
     meeting.withdraw();
@@ -53,8 +55,8 @@ Result<std::shared_ptr<gloo::transport::tcp::Device>> GlooCommunicator::device_f
   return device;
 }
 
-Result<Fabric> GlooCommunicator::build(const GroupSpec& spec, const std::string& prefix) {
-  WEFT_ASSIGN(device, device_for(spec));
+Result<Fabric> GlooCommunicator::build(const GroupSpec& spec, const std::string& prefix,
+                                       std::shared_ptr<gloo::transport::tcp::Device> device) {
   const LoopStirrer stirrer(device);
   Fabric fabric;
   fabric.device = device;

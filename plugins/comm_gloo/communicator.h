@@ -34,7 +34,8 @@ class GlooCommunicator final : public Communicator {
  private:
   Result<std::unique_ptr<Group>> open_checked(const GroupSpec& spec, const std::string& context);
   Result<std::shared_ptr<gloo::transport::tcp::Device>> device_for(const GroupSpec& spec);
-  Result<Fabric> build(const GroupSpec& spec, const std::string& prefix);
+  Result<Fabric> build(const GroupSpec& spec, const std::string& prefix,
+                       std::shared_ptr<gloo::transport::tcp::Device> device);
 
   const Settings settings_;
   HostServices& host_;

@@ -60,6 +60,7 @@ Error Meeting::missing_ranks() const {
   for (std::int32_t rank = 0; rank < spec_.size && keys; ++rank) {
     if (std::find(keys->begin(), keys->end(), rank_key(rank)) != keys->end()) continue;
     names += (missing++ == 0 ? "" : ", ") + member_name(spec_, rank);
+    if (const auto reason = reason_of(rank)) names += fmt::format(" (it came, and left: {})", *reason);
   }
   return Error{ErrorCode::deadline_exceeded,
                fmt::format("{} of {} ranks did not come in time: {}", missing, spec_.size,
