@@ -31,7 +31,7 @@ Result<std::unique_ptr<Head>> Head::start(Setup& setup, RouterEvents& events, st
                                     .token = head->run_directory_->token(),
                                     .block_size = config.engine.block_size,
                                     .dead_after = config.timeouts.lease},
-                                   *setup.balancer, head->cluster_->store(), events));
+                                   *setup.guarded_balancer, head->cluster_->store(), events));
   {
     const std::lock_guard lock(head->mutex_);
     head->router_ = std::move(router);

@@ -214,6 +214,7 @@ bool SetupMaker::make_objects() {
   auto balancer = create_plugin<LoadBalancer>(*balancer_.plugin, balancer_.options, *setup_->balancer_services);
   if (!balancer) return failed(balancer.error(), exit_usage);
   setup_->balancer = std::move(*balancer);
+  setup_->guarded_balancer = std::make_unique<GuardedBalancer>(*setup_->balancer, balancer_.plugin->id());
   return true;
 }
 

@@ -11,6 +11,7 @@
 #include "core/plan/plan.h"
 #include "core/plugin/host_services.h"
 #include "core/plugin/plugin_host.h"
+#include "core/routing/guarded_balancer.h"
 #include "engine/model/model_config.h"
 #include "weft/executor.h"
 #include "weft/load_balancer.h"
@@ -37,6 +38,7 @@ struct Setup {
   std::unique_ptr<PluginHostServices> balancer_services;
   PluginHandle<Executor> executor;
   PluginHandle<LoadBalancer> balancer;
+  std::unique_ptr<GuardedBalancer> guarded_balancer;  // what the router is given
   Inventory inventory;
   Plan plan;
 

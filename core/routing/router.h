@@ -83,7 +83,7 @@ struct LeaderStats {
 class Router {
  public:
   // Binds, publishes and starts its thread. The balancer and the store outlive the router; the router calls the
-  // balancer from one thread at a time.
+  // balancer from one thread at a time, and trusts it not to throw: a plugin's is given as a GuardedBalancer.
   static Result<std::unique_ptr<Router>> open(RouterOptions options, LoadBalancer& balancer, StoreClient& store,
                                               RouterEvents& events);
   virtual ~Router() = default;  // requests that have not ended get Outcome error `cancelled`, retryable

@@ -1,0 +1,40 @@
+// `weft run` with a load balancer that passes every check and is at fault once the run is on: the plugin is named, and the
+// run ends, or goes on, as documented.
+#include "tests/integration/run/run_test.h"
+
+namespace weft::test {
+namespace {
+
+class Faults : public RunTest {
+ protected:
+  // Five requests, one at a time, so that the first is answered before the fault.
+  Child start_with(const std::string& fault) {
+    write_config("[balancer]\npath = \"" SPREAD_PLUGINS
+                 "/libweft-load_balancer-faulty.so\"\n[balancer.config]\nfault = \"" +
+                 fault + "\"\n");
+    std::vector<Json> chats;
+    for (int i = 0; i < 5; ++i)
+      chats.push_back(long_chat("chat-" + std::to_string(i), 2));
+    write_requests(chats);
+    return start({.set = {"engine.max_requests=1", "batch.window=1"}});
+  }
+};
+
+TEST_F(Faults, APickThatThrowsEndsTheRunWithAnErrorThatNamesThePlugin) {
+  Child child = start_with("pick_throws");
+  EXPECT_EQ(child.wait(), 1) << child.err();
+  EXPECT_THAT(child.err(), HasSubstr("balancer: plugin load_balancer/faulty: pick threw: the third is one too many"));
+  EXPECT_EQ(results().size(), 2U);
+}
+
+TEST_F(Faults, AnObserveThatThrowsIsNamedOnceAndTheRunGoesOn) {
+  Child child = start_with("observe_throws");
+  EXPECT_EQ(child.wait(), 0) << child.err();
+  const std::string line = "plugin load_balancer/faulty: observe threw: the third is one too many";
+  EXPECT_THAT(child.err(), HasSubstr(line));
+  EXPECT_EQ(child.err().find(line), child.err().rfind(line)) << child.err();
+  EXPECT_EQ(results().size(), 5U);
+}
+
+}  // namespace
+}  // namespace weft::test
