@@ -10,7 +10,7 @@ enum ExitCode : int {
   exit_some_failed = 1,  // some requests failed or are left
   exit_usage = 2,        // usage or configuration
   exit_not_found = 3,
-  exit_refused = 4,      // a plugin was refused
+  exit_refused = 4,      // a plugin was refused, or ended the process
   exit_not_started = 5,  // the cluster could not start
   exit_interrupted = 130,
 };

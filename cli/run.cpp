@@ -14,6 +14,7 @@
 #include "cli/exit_code.h"
 #include "cli/head.h"
 #include "cli/model_identity.h"
+#include "cli/run_guard.h"
 #include "cli/setup_options.h"
 #include "core/telemetry/log.h"
 #include "frontend/batch/batch_run.h"
@@ -244,6 +245,7 @@ int run_batch(const RunOptions& options) {
   int code = exit_ok;
   const auto setup = make_setup(options.setup, code);
   if (setup == nullptr) return code;
+  RunGuard guard(*setup->guarded_balancer);
   const Config& config = setup->config;
   for (const std::string& warning : setup->plan.warnings)
     log::warn("plan", "{}", warning);
@@ -270,6 +272,7 @@ int run_batch(const RunOptions& options) {
     fmt::print(stderr, "the cluster could not start: {}\n", head.error().message);
     return exit_not_started;
   }
+  guard.set_run_directory((*head)->run_directory().path());
   starting.begin((*head)->cluster());
   const Status ready = wait_until_ready((*head)->cluster());
   if (const bool stopped = starting.end(); !ready) {

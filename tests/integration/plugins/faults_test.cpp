@@ -18,6 +18,13 @@ class Faults : public RunTest {
     write_requests(chats);
     return start({.set = {"engine.max_requests=1", "batch.window=1"}});
   }
+  // Of a head that ended by force: they die with it.
+  void expect_workers_end() const {
+    for (const pid_t worker : processes()) {
+      const Descriptor alive = open_pidfd(worker);
+      EXPECT_TRUE(alive.get() < 0 || wait_readable(alive, Deadline::in(patience))) << "an orphan";
+    }
+  }
 };
 
 TEST_F(Faults, APickThatThrowsEndsTheRunWithAnErrorThatNamesThePlugin) {
@@ -34,6 +41,14 @@ TEST_F(Faults, AnObserveThatThrowsIsNamedOnceAndTheRunGoesOn) {
   EXPECT_THAT(child.err(), HasSubstr(line));
   EXPECT_EQ(child.err().find(line), child.err().rfind(line)) << child.err();
   EXPECT_EQ(results().size(), 5U);
+}
+
+TEST_F(Faults, APickThatEndsTheProcessIsNamedAndTheRunHasFailed) {
+  Child child = start_with("pick_exits");
+  EXPECT_EQ(child.wait(), 4) << child.err();
+  EXPECT_THAT(child.err(), HasSubstr("error: the process was ended by plugin load_balancer/faulty in pick"));
+  EXPECT_GE(results().size(), 1U);
+  expect_workers_end();
 }
 
 }  // namespace
