@@ -43,10 +43,16 @@ class Interrupts {
     sigaddset(&signals_, SIGUSR2);  // our own: the end of waiting
     pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
   }
+  // `heard` is told of each; after the second, which means at once, this thread sees to it that the run does end.
   void listen(std::function<void()> heard) {
     thread_ = std::thread([this, heard = std::move(heard)] {
-      for (int signal = 0; sigwait(&signals_, &signal) == 0 && signal != SIGUSR2;)
-        heard();
+      int count = 0;
+      Time second{};
+      for (int signal = next(count); signal != SIGUSR2; signal = next(count)) {
+        if (signal > 0 && ++count == 2) second = Clock::now();
+        if (signal > 0) heard();
+        if (count > 1) end_if_stuck(Clock::now() - second);
+      }
     });
     (void)pthread_setname_np(thread_.native_handle(), "signals");
   }
@@ -57,6 +63,12 @@ class Interrupts {
   }
 
  private:
+  // The next signal; none (0 or less) from time to time once `count` says that the run ought to end at once.
+  int next(int count) const {
+    constexpr timespec look_again{.tv_sec = 1, .tv_nsec = 0};
+    return sigtimedwait(&signals_, nullptr, count > 1 ? &look_again : nullptr);
+  }
+
   sigset_t signals_{};
   std::thread thread_;
 };

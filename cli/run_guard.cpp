@@ -12,6 +12,10 @@
 namespace weft::cli {
 namespace {
 
+// A pick takes microseconds, and what a regular stop at once has to wait for a few seconds.
+constexpr Duration call_patience = std::chrono::seconds(3);
+constexpr Duration stop_patience = std::chrono::seconds(30);
+
 // Of this process, and never destroyed: handlers of exit() come late.
 struct GuardState {
   std::atomic<pid_t> armed{0};  // the process that has a guard; a forked child has another id
@@ -74,6 +78,23 @@ void RunGuard::set_run_directory(const std::string& path) {
   const std::lock_guard lock(now.mutex);
   now.token = path + "/token";
   now.endpoint = path + "/endpoint";
+}
+
+void end_if_stuck(Duration ago) {
+  GuardState& now = guard_state();
+  const std::lock_guard lock(now.mutex);
+  const auto call = now.balancer != nullptr ? now.balancer->call() : std::nullopt;
+  const Duration running = call ? Clock::now() - call->since : Duration::zero();
+  const auto seconds = [](Duration time) { return std::chrono::duration_cast<std::chrono::seconds>(time).count(); };
+  if (ago >= call_patience && running >= call_patience)
+    end_process(
+        now, exit_interrupted,
+        fmt::format("error: ended by force: plugin {} has been in {} for {} s; answers that were written stay\n",
+                    now.balancer->plugin(), call->function, seconds(running)));
+  if (ago >= stop_patience)
+    end_process(now, exit_interrupted,
+                fmt::format("error: ended by force: it did not stop within {} s; answers that were written stay\n",
+                            seconds(ago)));
 }
 
 }  // namespace weft::cli

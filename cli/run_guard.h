@@ -1,4 +1,4 @@
-// What `weft run` does about a plugin that ends the process: it says which, and fails.
+// What `weft run` does about a plugin that ends the process, or that it waits for in vain: it says which, and fails.
 #pragma once
 
 #include <string>
@@ -20,5 +20,10 @@ class RunGuard {
   // What an end by force removes there: the token and the endpoint.
   void set_run_directory(const std::string& path);
 };
+
+// On the thread that hears signals, again and again once a run has been told to stop at once, `ago` before: ends the
+// process with exit_interrupted when a plugin's call does not come back, or the end takes far too long for any reason.
+// Takes no lock that a plugin's call may be made under. Workers die with the head.
+void end_if_stuck(Duration ago);
 
 }  // namespace weft::cli

@@ -1,5 +1,7 @@
 // `weft run` with a load balancer that passes every check and is at fault once the run is on: the plugin is named, and the
 // run ends, or goes on, as documented.
+#include <csignal>
+
 #include "tests/integration/run/run_test.h"
 
 namespace weft::test {
@@ -47,6 +49,18 @@ TEST_F(Faults, APickThatEndsTheProcessIsNamedAndTheRunHasFailed) {
   Child child = start_with("pick_exits");
   EXPECT_EQ(child.wait(), 4) << child.err();
   EXPECT_THAT(child.err(), HasSubstr("error: the process was ended by plugin load_balancer/faulty in pick"));
+  EXPECT_GE(results().size(), 1U);
+  expect_workers_end();
+}
+
+// Two signals of different kinds: the second of the same might come before the first was taken, and be lost.
+TEST_F(Faults, APickThatHangsIsEndedByTheSecondSignalAndNamed) {
+  Child child = start_with("pick_hangs");
+  ASSERT_TRUE(child.wait_for("faulty: it hangs")) << child.err();
+  child.signal(SIGINT);
+  child.signal(SIGTERM);
+  EXPECT_EQ(child.wait(), 130) << child.err();
+  EXPECT_THAT(child.err(), HasSubstr("error: ended by force: plugin load_balancer/faulty has been in pick for "));
   EXPECT_GE(results().size(), 1U);
   expect_workers_end();
 }

@@ -1,5 +1,8 @@
 // A load balancer for tests that is at fault where its option says, from its third pick or dispatch on; until then it picks
 // the first eligible replica.
+#include <unistd.h>
+
+#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <stdexcept>
@@ -17,6 +20,7 @@ class FaultyBalancer final : public weft::LoadBalancer {
   weft::Result<weft::Decision> pick(const weft::RequestView&, const weft::ReplicaTable& table, weft::Time) override {
     if (++picks_ > 2 && fault_ == "pick_throws") throw std::runtime_error("the third is one too many");
     if (picks_ > 2 && fault_ == "pick_exits") std::exit(0);  // NOLINT(concurrency-mt-unsafe): the fault itself
+    if (picks_ > 2 && fault_ == "pick_hangs") hang();
     for (const weft::ReplicaView& replica : table.replicas)
       if (replica.eligible) return weft::Decision{.replica = replica.id, .reason = "the first"};
     return weft::fail(weft::ErrorCode::unavailable, "no replica is eligible", true);
@@ -28,6 +32,12 @@ class FaultyBalancer final : public weft::LoadBalancer {
   void* query(std::string_view) override { return nullptr; }
 
  private:
+  [[noreturn]] static void hang() {
+    std::fputs("faulty: it hangs\n", stderr);
+    for (;;)
+      pause();
+  }
+
   const std::string fault_;
   int picks_ = 0;
   int dispatched_ = 0;
@@ -36,7 +46,7 @@ class FaultyBalancer final : public weft::LoadBalancer {
 constexpr weft::OptionSpec options[] = {{.key = "fault",
                                          .type = weft::OptionSpec::Type::string,
                                          .default_value = "\"none\"",
-                                         .range = "none|pick_throws|observe_throws|pick_exits",
+                                         .range = "none|pick_throws|observe_throws|pick_exits|pick_hangs",
                                          .help = "What it does wrong."}};
 
 }  // namespace
