@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
@@ -41,7 +42,15 @@ void print(const nlohmann::ordered_json& json) {
   fmt::print("{}\n", json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
+// A slip in a path would otherwise look like a folder without plugins.
+void warn_of_missing(const std::vector<std::string>& directories) {
+  for (const std::string& directory : directories)
+    if (std::error_code failed; !std::filesystem::is_directory(directory, failed))
+      fmt::print(stderr, "warning: --plugin-dir {}: there is no such directory\n", directory);
+}
+
 int list(const PluginsOptions& options) {
+  warn_of_missing(options.plugin_dirs);
   const auto found = discover(options);
   if (!found) return usage_error(found.error().message);
   if (options.json)

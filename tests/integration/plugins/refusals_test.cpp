@@ -115,6 +115,15 @@ void expect_refused(const Json& row, const std::string& stage, const std::string
   }
 }
 
+TEST_F(Refusals, ADirectoryThatIsNotThereIsWarnedOfInALine) {
+  const Ended there = weft({"plugins", "list", "--plugin-dir", path("plugins")});
+  EXPECT_THAT(there.err, Not(HasSubstr("warning")));
+  const Ended missing = weft({"plugins", "list", "--plugin-dir", path("plugin")});
+  EXPECT_EQ(missing.code, 0);
+  EXPECT_EQ(missing.err, "warning: --plugin-dir " + path("plugin") + ": there is no such directory\n");
+  EXPECT_EQ(missing.out, there.out);
+}
+
 TEST_F(Refusals, AreOneRowEachAndTheListLives) {
   std::map<std::string, Refused> expected;
   for (const Refused& refused : refused_fixtures())
