@@ -17,7 +17,7 @@ Result<std::unique_ptr<Head>> Head::start(Setup& setup, RouterEvents& events, st
   }
   WEFT_ASSIGN(cluster, Cluster::start({.config = &config,
                                        .plan = &setup.plan,
-                                       .executor = setup.executor.get(),
+                                       .executor = setup.guarded_executor.get(),
                                        .run_directory = head->run_directory_.get(),
                                        .plugins = setup.worker_plugins(),
                                        .worker_argv = {program, "worker"},

@@ -1,18 +1,16 @@
 // `weft run`: an offline batch from start to end.
 #include <fmt/format.h>
-#include <pthread.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/head.h"
+#include "cli/interrupts.h"
 #include "cli/model_identity.h"
 #include "cli/run_guard.h"
 #include "cli/setup_options.h"
@@ -23,6 +21,9 @@ namespace weft::cli {
 namespace {
 
 constexpr Duration stop_grace = std::chrono::seconds(2);
+// After a second interrupt: what is left for cancelling, workers' ends and the executor's, beside the settlement, which may take
+// `timeouts.collective`.
+constexpr Duration stop_margin = std::chrono::seconds(60);
 constexpr Duration waiting_interval = std::chrono::seconds(5);
 
 struct RunOptions {
@@ -32,60 +33,19 @@ struct RunOptions {
   std::string summary;
 };
 
-// Hears SIGINT and SIGTERM on a thread of its own, so that no handler runs in anybody's code. Made before any other
-// thread, which all inherit the mask.
-class Interrupts {
- public:
-  Interrupts() {
-    sigemptyset(&signals_);
-    sigaddset(&signals_, SIGINT);
-    sigaddset(&signals_, SIGTERM);
-    sigaddset(&signals_, SIGUSR2);  // our own: the end of waiting
-    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-  }
-  // `heard` is told of each; after the second, which means at once, this thread sees to it that the run does end.
-  void listen(std::function<void()> heard) {
-    thread_ = std::thread([this, heard = std::move(heard)] {
-      int count = 0;
-      Time second{};
-      for (int signal = next(count); signal != SIGUSR2; signal = next(count)) {
-        if (signal > 0 && ++count == 2) second = Clock::now();
-        if (signal > 0) heard();
-        if (count > 1) end_if_stuck(Clock::now() - second);
-      }
-    });
-    (void)pthread_setname_np(thread_.native_handle(), "signals");
-  }
-  ~Interrupts() {
-    if (!thread_.joinable()) return;
-    pthread_kill(thread_.native_handle(), SIGUSR2);
-    thread_.join();
-  }
-
- private:
-  // The next signal; none (0 or less) from time to time once `count` says that the run ought to end at once.
-  int next(int count) const {
-    constexpr timespec look_again{.tv_sec = 1, .tv_nsec = 0};
-    return sigtimedwait(&signals_, nullptr, count > 1 ? &look_again : nullptr);
-  }
-
-  sigset_t signals_{};
-  std::thread thread_;
-};
-
 // An interrupt while the cluster starts stops it; afterwards the batch alone hears of it.
 class StartingCluster {
  public:
   void begin(Cluster& cluster) {
     const std::lock_guard lock(mutex_);
     cluster_ = &cluster;
-    if (stopped_) (void)cluster_->stop(Duration::zero());
+    if (stopped_) cluster_->begin_stop(Duration::zero());
   }
   void stop() {
-    const std::lock_guard lock(mutex_);  // held while it stops: end() waits, so the cluster outlives this
+    const std::lock_guard lock(mutex_);  // end() waits for it, so the cluster outlives this
     if (ended_) return;
     stopped_ = true;
-    if (cluster_ != nullptr) (void)cluster_->stop(Duration::zero());
+    if (cluster_ != nullptr) cluster_->begin_stop(Duration::zero());
   }
   // Whether it was stopped.
   bool end() {
@@ -99,6 +59,20 @@ class StartingCluster {
   Cluster* cluster_ = nullptr;
   bool stopped_ = false;
   bool ended_ = false;
+};
+
+// While one lives, interrupts are told to `heard`, which may use what was made before it.
+class Listening {
+ public:
+  Listening(Interrupts& interrupts, std::function<void()> heard, Duration patience) : interrupts_(interrupts) {
+    interrupts_.listen(std::move(heard), patience);
+  }
+  ~Listening() { interrupts_.stop_listening(); }
+  Listening(const Listening&) = delete;
+  Listening& operator=(const Listening&) = delete;
+
+ private:
+  Interrupts& interrupts_;
 };
 
 struct Timings {
@@ -253,11 +227,11 @@ Status wait_until_ready(Cluster& cluster) {
 
 int run_batch(const RunOptions& options) {
   Timings timings;
+  RunGuard guard;
   Interrupts interrupts;
   int code = exit_ok;
-  const auto setup = make_setup(options.setup, code);
+  const auto setup = make_setup(options.setup, code, [&] { interrupts.begin(); });
   if (setup == nullptr) return code;
-  RunGuard guard(*setup->guarded_balancer);
   const Config& config = setup->config;
   for (const std::string& warning : setup->plan.warnings)
     log::warn("plan", "{}", warning);
@@ -275,10 +249,13 @@ int run_batch(const RunOptions& options) {
   timings.plan = since(timings.start);
 
   StartingCluster starting;
-  interrupts.listen([&] {
-    (*batch)->interrupt();
-    starting.stop();
-  });
+  const Listening listening(
+      interrupts,
+      [&] {
+        (*batch)->interrupt();
+        starting.stop();
+      },
+      std::min<Duration>(config.timeouts.collective, std::chrono::hours(24)) + stop_margin);
   auto head = Head::start(*setup, **batch, [&](const Error& why) { (*batch)->give_up(why); });
   if (!head) {
     fmt::print(stderr, "the cluster could not start: {}\n", head.error().message);

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "cli/exit_code.h"
+#include "cli/run_guard.h"
 #include "core/telemetry/log.h"
 
 #ifndef WEFT_VERSION
@@ -211,6 +212,7 @@ bool SetupMaker::make_objects() {
   auto executor = create_plugin<Executor>(*executor_.plugin, executor_.options, *setup_->executor_services);
   if (!executor) return failed(executor.error(), exit_usage);
   setup_->executor = std::move(*executor);
+  setup_->guarded_executor = std::make_unique<GuardedExecutor>(*setup_->executor, executor_.plugin->id());
   auto balancer = create_plugin<LoadBalancer>(*balancer_.plugin, balancer_.options, *setup_->balancer_services);
   if (!balancer) return failed(balancer.error(), exit_usage);
   setup_->balancer = std::move(*balancer);
@@ -219,7 +221,7 @@ bool SetupMaker::make_objects() {
 }
 
 bool SetupMaker::place() {
-  auto inventory = setup_->executor->inventory(Deadline::in(inventory_deadline));
+  auto inventory = setup_->guarded_executor->inventory(Deadline::in(inventory_deadline));
   if (!inventory) return failed(annotate(std::move(inventory).error(), executor_.plugin->id()), exit_not_started);
   setup_->inventory = std::move(*inventory);
   auto plan = make_plan(setup_->config, setup_->model.shape, setup_->inventory, unusable_);
@@ -282,10 +284,13 @@ std::vector<WorkerPlugin> Setup::worker_plugins() const {
   return plugins;
 }
 
-std::unique_ptr<Setup> make_setup(const SetupOptions& options, int& exit_code) {
+std::unique_ptr<Setup> make_setup(const SetupOptions& options, int& exit_code,
+                                  const std::function<void()>& objects_made) {
+  const RunGuard guard;
   SetupMaker maker(options);
-  const bool made = maker.read() && maker.load_plugins() && maker.read_model() && maker.make_objects() &&
-                    maker.place() && maker.settle_communicators();
+  bool made = maker.read() && maker.load_plugins() && maker.read_model() && maker.make_objects();
+  if (made && objects_made) objects_made();
+  made = made && maker.place() && maker.settle_communicators();
   exit_code = maker.code();
   return made ? maker.take() : nullptr;
 }

@@ -2,11 +2,13 @@
 // problem of all of them told at once.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "core/cluster/cluster.h"
+#include "core/cluster/guarded_executor.h"
 #include "core/config/config.h"
 #include "core/plan/plan.h"
 #include "core/plugin/host_services.h"
@@ -38,6 +40,7 @@ struct Setup {
   std::unique_ptr<PluginHostServices> balancer_services;
   PluginHandle<Executor> executor;
   PluginHandle<LoadBalancer> balancer;
+  std::unique_ptr<GuardedExecutor> guarded_executor;  // what the cluster is given
   std::unique_ptr<GuardedBalancer> guarded_balancer;  // what the router is given
   Inventory inventory;
   Plan plan;
@@ -47,7 +50,10 @@ struct Setup {
 };
 
 // Prints every problem on standard error, one a line. `exit_code` says what to return where the pointer is null.
-std::unique_ptr<Setup> make_setup(const SetupOptions& options, int& exit_code);
+// `objects_made` is called once the plugins of the head have their objects: from then on nothing forks, so that threads
+// may live.
+std::unique_ptr<Setup> make_setup(const SetupOptions& options, int& exit_code,
+                                  const std::function<void()>& objects_made = nullptr);
 
 // Version and source revision: what Hello compares.
 std::string build_identity();

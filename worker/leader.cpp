@@ -9,6 +9,7 @@
 
 #include "core/telemetry/log.h"
 #include "engine/sample/validate.h"
+#include "worker/guarded.h"
 
 namespace weft::worker {
 namespace {
@@ -353,14 +354,14 @@ wire::Settled Leader::settle_over_group(const wire::Settle& settle, std::int64_t
   settled.set_requests(requests);
   settled.set_tokens(tokens);
   std::int64_t counters[2] = {requests, tokens};
-  const Status reduced = [&]() -> Status {
+  const Status reduced = guarded("the communicator", [&]() -> Status {
     if (settle.group().size() <= 1) return {};
     const Deadline deadline = Deadline::in(std::chrono::milliseconds(settle.timeout_ms()));
     WEFT_ASSIGN(group, rank_.open_leaders(settle.group(), deadline));
     WEFT_ASSIGN(work, group->all_reduce({.data = counters, .size = sizeof counters}, DType::i64, ReduceOp::sum, {}));
     WEFT_TRY(work.wait(deadline));
     return group->close(deadline);
-  }();
+  });
   if (!reduced) *settled.mutable_error() = wire::to_wire(reduced.error());
   settled.set_total_requests(counters[0]);
   settled.set_total_tokens(counters[1]);

@@ -5,7 +5,9 @@
 #include <xxhash.h>
 
 #include <array>
+#include <functional>
 
+#include "worker/guarded.h"
 #include "worker/leader.h"
 
 namespace weft::worker {
@@ -41,6 +43,13 @@ wire::Phase phase(wire::PhaseKind kind, const Environment& environment, Time sin
   return made;
 }
 
+std::string names(const FoundPlugins& plugins) {
+  std::string all;
+  for (const LoadedPlugin* plugin : plugins.all)
+    all += (all.empty() ? "" : ", ") + plugin->id();
+  return all;
+}
+
 // One hash for a replica: of its ranks' hashes, by rank.
 std::string combine(const std::vector<std::string>& hashes) {
   std::string all;
@@ -52,43 +61,52 @@ std::string combine(const std::vector<std::string>& hashes) {
   return {reinterpret_cast<const char*>(canonical.digest), sizeof canonical.digest};
 }
 
+// What the head says goes to `heard` for as long as this lives, and no longer: it uses what was made before it.
+class Listening {
+ public:
+  Listening(HeadLink& head, std::function<void(std::optional<wire::Envelope>)> heard) : head_(head) {
+    head_.set_listener(std::move(heard));
+  }
+  ~Listening() { head_.set_listener(nullptr); }
+  Listening(const Listening&) = delete;
+  Listening& operator=(const Listening&) = delete;
+
+ private:
+  HeadLink& head_;
+};
+
 Status lead(Rank& rank, HeadLink& head, const Environment& environment, Progress& progress, Time since) {
   WEFT_ASSIGN(hashes, rank.gather_hashes());
   const std::string combined = combine(hashes);
   Leader leader(rank, head, environment, progress);
-  head.set_listener([&](std::optional<wire::Envelope> envelope) {
+  const Listening listening(head, [&](std::optional<wire::Envelope> envelope) {
     // Whoever is in a collective with a head that is gone, or that says Stop after something broke, must come back.
     if (!envelope) rank.abort_groups({ErrorCode::unavailable, "the head is gone"});
     leader.deliver(std::move(envelope));
   });
-  const Status ended = [&]() -> Status {
-    WEFT_TRY(leader.compare_replicas(combined));
-    WEFT_TRY(leader.attach());
-    wire::Phase ready = phase(wire::PHASE_READY, environment, since);
-    ready.set_config_hash(rank.assign().config_hash());
-    ready.set_weights_hash(combined);
-    for (const std::string& hash : hashes)
-      ready.add_rank_hashes(hash);
-    ready.set_kv_blocks(rank.kv_blocks());
-    head.phase(std::move(ready));
-    return leader.run();
-  }();
-  head.set_listener(nullptr);
-  return ended;
+  WEFT_TRY(leader.compare_replicas(combined));
+  WEFT_TRY(leader.attach());
+  wire::Phase ready = phase(wire::PHASE_READY, environment, since);
+  ready.set_config_hash(rank.assign().config_hash());
+  ready.set_weights_hash(combined);
+  for (const std::string& hash : hashes)
+    ready.add_rank_hashes(hash);
+  ready.set_kv_blocks(rank.kv_blocks());
+  head.phase(std::move(ready));
+  return leader.run();
 }
 
 Status follow_until_stopped(Rank& rank, HeadLink& head, Progress& progress) {
   std::atomic<bool> stop{false};
   std::atomic<bool> head_gone{false};
   WEFT_TRY(rank.gather_hashes());
-  head.set_listener([&](std::optional<wire::Envelope> envelope) {
+  const Listening listening(head, [&](std::optional<wire::Envelope> envelope) {
     if (envelope && !envelope->has_stop()) return;
     head_gone.store(!envelope);
     stop.store(true);
     rank.abort_groups({ErrorCode::cancelled, envelope ? "the head says stop" : "the head is gone"});
   });
   const Status ended = follow(rank, progress, stop);
-  head.set_listener(nullptr);
   if (head_gone.load()) return fail(ErrorCode::unavailable, "the head is gone");
   return ended;
 }
@@ -102,7 +120,7 @@ Status work(const Environment& environment, HeadLink& head, const FoundPlugins& 
   head.start_events(rank->config().timeouts.lease, progress);
   head.phase(phase(wire::PHASE_JOINED, environment, started));
 
-  const Status ended = [&]() -> Status {
+  const Status ended = guarded(names(plugins), [&]() -> Status {
     const Time loading = Clock::now();
     WEFT_TRY(rank->load(progress));
     wire::Phase loaded = phase(wire::PHASE_LOADED, environment, loading);
@@ -111,7 +129,7 @@ Status work(const Environment& environment, HeadLink& head, const FoundPlugins& 
     head.phase(std::move(loaded));
     return rank->leads() ? lead(*rank, head, environment, progress, loading)
                          : follow_until_stopped(*rank, head, progress);
-  }();
+  });
   if (!ended) {
     head.failure(ended.error());  // before the rank's groups break and its peers tell of that
     return ended;
@@ -136,7 +154,7 @@ int run_worker(const std::string& build) {
     WEFT_ASSIGN(plugins, find_plugins(*environment));
     WEFT_ASSIGN(joined, HeadLink::join(*environment, Deadline::in(join_timeout)));
     head = std::move(joined);
-    return work(*environment, *head, plugins, build, progress);
+    return guarded(names(plugins), [&] { return work(*environment, *head, plugins, build, progress); });
   }();
   if (ended) return 0;
   log::error("worker", "{}", ended.error().message);

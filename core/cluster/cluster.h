@@ -39,7 +39,7 @@ struct WorkerPlugin {
 struct ClusterOptions {
   const Config* config = nullptr;  // outlives the cluster
   const Plan* plan = nullptr;      // outlives the cluster
-  Executor* executor = nullptr;    // outlives the cluster
+  Executor* executor = nullptr;    // outlives the cluster, and is trusted not to throw: a plugin's is a GuardedExecutor
   RunDirectory* run_directory = nullptr;
   std::vector<WorkerPlugin> plugins;     // communicator(s) and device
   std::vector<std::string> worker_argv;  // the program and its arguments: {"/usr/bin/weft", "worker"}
@@ -92,6 +92,8 @@ class Cluster {
   // Ends every replica: Stop to the workers, then the executor's TERM and KILL after `grace`. Idempotent; returns when
   // no process is left. Any thread; a second call with a shorter grace counts.
   virtual Status stop(Duration grace) = 0;
+  // The same without waiting for the end.
+  virtual void begin_stop(Duration grace) = 0;
 };
 
 }  // namespace weft

@@ -47,7 +47,9 @@ Supervisor::Supervisor(ClusterOptions options, ClusterEvents& events)
 Supervisor::~Supervisor() {
   if (thread_.joinable()) {
     // An executor that has lost track of a process must not tell of it to what is no more.
-    if (!stop(Duration::zero())) (void)options_.executor->close();
+    if (!stop(Duration::zero()))
+      if (const Status closed = options_.executor->close(); !closed)
+        log::error("cluster", "executor: {}", closed.error().message);
     {
       const std::lock_guard lock(mutex_);
       ended_ = true;
@@ -115,8 +117,12 @@ std::vector<ReplicaStatus> Supervisor::replicas() const {
   return statuses_;
 }
 
-Status Supervisor::stop(Duration grace) {
+void Supervisor::begin_stop(Duration grace) {
   post([this, grace] { stop_all(grace); });
+}
+
+Status Supervisor::stop(Duration grace) {
+  begin_stop(grace);
   const Deadline killed = Deadline::in(grace);
   std::unique_lock lock(mutex_);
   const auto gone = [&] { return gone_; };
@@ -280,7 +286,10 @@ void Supervisor::exited(Replica& replica, RankState& rank, const Exit& exit) {
 }
 
 void Supervisor::end_gang(const Replica& replica, Duration grace) {
-  if (!replica.ended()) (void)options_.executor->stop(replica.gang(), grace);  // not_found: its exits are on their way
+  if (replica.ended()) return;
+  const Status stopped = options_.executor->stop(replica.gang(), grace);
+  if (stopped || stopped.error().code == ErrorCode::not_found) return;  // then its exits are on their way
+  log::error("cluster", "replica {}: executor: {}", replica.plan->dp, stopped.error().message);
 }
 
 void Supervisor::stop_all(Duration grace) {

@@ -36,6 +36,7 @@ class Supervisor final : public Cluster, private wire::ListenerHandler, private 
   std::vector<ReplicaStatus> replicas() const override;
   Result<Settlement> settle(Deadline deadline) override;
   Status stop(Duration grace) override;
+  void begin_stop(Duration grace) override;
 
  private:
   // Listener's thread.

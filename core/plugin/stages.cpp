@@ -15,6 +15,7 @@
 #include "core/plugin/elf.h"
 #include "core/plugin/file_policy.h"
 #include "core/plugin/host_services.h"
+#include "core/plugin/plugin_calls.h"
 
 namespace weft {
 namespace {
@@ -25,17 +26,6 @@ using Checked = tl::expected<void, Refusal>;
 tl::unexpected<Refusal> refuse(Stage stage, const std::string& file, const Error& error) {
   return tl::unexpected<Refusal>(Refusal{
       stage, {error.code, fmt::format("{}: stage '{}': {}", file, to_string(stage), error.message), error.retryable}});
-}
-
-// What an exception that crossed the boundary says. Call it inside a catch.
-std::string caught() {
-  try {
-    throw;
-  } catch (const std::exception& error) {
-    return error.what();
-  } catch (...) {
-    return "of unknown type";
-  }
 }
 
 Status check_pin(const PluginFile& file, std::string_view pin, PluginInfo& info) {
