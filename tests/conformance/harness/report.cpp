@@ -1,9 +1,14 @@
 #include "tests/conformance/harness/report.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -18,6 +23,7 @@ namespace {
 using nlohmann::json;
 constexpr std::string_view begin_mark = "<!-- conformance -->";
 constexpr std::string_view end_mark = "<!-- /conformance -->";
+constexpr const char* report_files[] = {"report.json", "junit.xml", "report.md"};
 
 std::string compiler() {
 #if defined(__clang__)
@@ -222,11 +228,30 @@ std::string junit_xml(const RunSpec& spec, const PluginInfo& plugin, const RunRe
       suite_version, name, run.cases.size(), failed, skipped, seconds, spec.seed, cases);
 }
 
+// Opened for appending: what an earlier run left there stays until this one has something to say.
+Status prepare_reports(const std::string& directory) {
+  const std::filesystem::path folder(directory);
+  const auto refused = [&](const std::filesystem::path& what, int reason) {
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("--out {}: {}: {}; expected a directory that {} can be written in", directory,
+                            what.string(), std::strerror(reason), fmt::join(report_files, ", ")));
+  };
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) return refused(folder, error.value());
+  for (const char* name : report_files) {
+    const bool there = std::filesystem::exists(folder / name, error);
+    const int file = ::open((folder / name).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0666);
+    if (file < 0) return refused(folder / name, errno);
+    ::close(file);
+    if (!there) std::filesystem::remove(folder / name, error);
+  }
+  return {};
+}
+
 Status write_reports(const std::string& directory, const RunSpec& spec, const PluginInfo& plugin,
                      const RunResult& run) {
-  std::error_code error;
   const std::filesystem::path folder(directory);
-  std::filesystem::create_directories(folder, error);
   const json report = report_json(spec, plugin, run);
   WEFT_TRY(write_file(folder / "report.json", report.dump(2, ' ', false, json::error_handler_t::replace) + "\n"));
   WEFT_TRY(write_file(folder / "junit.xml", junit_xml(spec, plugin, run)));

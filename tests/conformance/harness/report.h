@@ -10,7 +10,10 @@
 
 namespace weft::conformance {
 
-// junit.xml, report.json and report.md in `directory`, which is made where it is missing.
+// Makes the directory where it is missing and sees that the reports can be written there, before an hour of cases is run
+// for nothing. invalid_argument: they cannot.
+Status prepare_reports(const std::string& directory);
+// junit.xml, report.json and report.md in `directory`.
 Status write_reports(const std::string& directory, const RunSpec& spec, const PluginInfo& plugin, const RunResult& run);
 
 // All of report.json: suite, plugin, host, level, seed, counts and cases.

@@ -147,6 +147,8 @@ int run_plugin(const Arguments& arguments, const std::string& file, Profile prof
     list_cases(chosen->cases);
     return exit_ok;
   }
+  if (!arguments.out.empty())
+    if (const Status ready = prepare_reports(arguments.out); !ready) return say(exit_usage, ready.error().message);
   profile.limits["time_scale"] = profile.limit("time_scale", 1) * arguments.time_scale;
   const DiscoveredPlugin row = inspect_plugin(file, profile.limit("time_scale", 1));
   if (row.refusal) return say(exit_refused, row.refusal->error.message);

@@ -53,6 +53,30 @@ TEST_F(Program, AGoodPluginPassesAndLeavesThreeReports) {
   EXPECT_THAT(directory_.read("out/report.md"), HasSubstr("| PL-01 | PASS |"));
 }
 
+TEST_F(Program, ReportsThatCannotBeWrittenAreRefusedBeforeAnyCaseRuns) {
+  directory_.write("file", "");
+  const Ended no_directory = run(fmt::format("--plugin {} --filter PL-01 --out {}", good, directory_.file("file")));
+  EXPECT_EQ(no_directory.code, 2);
+  EXPECT_THAT(no_directory.printed, HasSubstr(fmt::format("--out {}: ", directory_.file("file"))));
+  EXPECT_THAT(no_directory.printed, HasSubstr("expected a directory that report.json, junit.xml, report.md can be"));
+  EXPECT_THAT(no_directory.printed, Not(HasSubstr("PL-01")));
+  fs::create_directories(directory_.file("out/junit.xml"));
+  const Ended in_the_way = run(fmt::format("--plugin {} --filter PL-01 --out {}", good, directory_.file("out")));
+  EXPECT_EQ(in_the_way.code, 2);
+  EXPECT_THAT(in_the_way.printed, HasSubstr("out/junit.xml: Is a directory"));
+  EXPECT_THAT(in_the_way.printed, Not(HasSubstr("PL-01")));
+  EXPECT_FALSE(fs::exists(directory_.file("out/report.json")));
+}
+
+TEST_F(Program, WhatAnEarlierRunLeftStaysUntilThereAreResults) {
+  fs::create_directories(directory_.file("out"));
+  directory_.write("out/report.md", "earlier");
+  const Ended refused = run(fmt::format("--plugin {} --out {}", directory_.write("libweft-executor-text.so", "no library"),
+                                        directory_.file("out")));
+  EXPECT_EQ(refused.code, 4);
+  EXPECT_EQ(directory_.read("out/report.md"), "earlier");
+}
+
 TEST_F(Program, KindAndNameAreFoundAsWeftFindsThem) {
   EXPECT_EQ(run("--plugin load_balancer/round_robin --filter PL-01").code, 0);
   const Ended there = run(fmt::format("--plugin load_balancer/mutant --plugin-dir {} --filter PL-01",

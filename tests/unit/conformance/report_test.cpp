@@ -94,6 +94,7 @@ TEST_F(Report, AClaimIsWrittenWhereTheRunWasOfAList) {
 
 TEST_F(Report, APageIsRewrittenBetweenItsMarkers) {
   const test::TemporaryDirectory directory;
+  ASSERT_TRUE(prepare_reports(directory.path() + "/out"));
   ASSERT_TRUE(write_reports(directory.path() + "/out", spec_, plugin_, run_));
   const std::string page = directory.write("p.md", "above\n<!-- conformance -->\nold\n<!-- /conformance -->\nbelow\n");
   for (int again = 0; again < 2; ++again)
