@@ -20,11 +20,14 @@ enum class Outcome : std::uint8_t {
   xpass,    // a waiver says that it fails, and it passes: take the waiver out
   crash,    // the case's process ended without an outcome
   timeout,  // stopped at its deadline
-  flake     // it failed, and passed when it was tried again
+  flake,    // it failed, and passed when it was tried again
+  not_run   // the run was interrupted before it ended; nothing is known of it
 };
 
+inline constexpr std::size_t outcome_count = 9;
+
 constexpr std::string_view to_string(Outcome outcome) noexcept {
-  constexpr std::string_view names[] = {"PASS", "FAIL", "SKIP", "XFAIL", "XPASS", "CRASH", "TIMEOUT", "FLAKE"};
+  constexpr std::string_view names[] = {"PASS", "FAIL", "SKIP", "XFAIL", "XPASS", "CRASH", "TIMEOUT", "FLAKE", "NOT_RUN"};
   return names[static_cast<std::size_t>(outcome)];
 }
 // Whether a run with such an outcome may exit with 0.

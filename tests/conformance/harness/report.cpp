@@ -135,6 +135,9 @@ std::string markdown_of(const json& report) {
   if (const json& claim = report.at("claim"); !claim.is_null())
     text += fmt::format("Suite version {} is {} (list {:.12}).\n\n", claim.at("version").get<std::string>(),
                         claim.at("text").get<std::string>(), claim.at("list_sha256").get<std::string>());
+  if (report.at("interrupted").get<bool>())
+    text += fmt::format("**The run was interrupted: {} of {} cases did not run.**\n\n",
+                        report.at("counts").value("NOT_RUN", 0), report.at("cases").size());
   text += "| outcome | cases |\n|---|---|\n";
   for (const auto& [outcome, count] : report.at("counts").items())
     text += fmt::format("| {} | {} |\n", outcome, count.get<int>());
@@ -213,6 +216,8 @@ std::string junit_xml(const RunSpec& spec, const PluginInfo& plugin, const RunRe
     if (one.outcome == Outcome::skip || one.outcome == Outcome::xfail) {
       ++skipped;
       cases += fmt::format("<skipped message=\"{}: {}\"/>", to_string(one.outcome), xml(one.message));
+    } else if (one.outcome == Outcome::not_run) {
+      cases += fmt::format("<error type=\"NOT_RUN\" message=\"{}\">{}</error>", xml(one.message), xml(one.repeat));
     } else if (!is_good(one.outcome)) {
       ++failed;
       cases += fmt::format("<failure type=\"{}\" message=\"{}\">{}</failure><system-out>{}</system-out>",
@@ -222,10 +227,10 @@ std::string junit_xml(const RunSpec& spec, const PluginInfo& plugin, const RunRe
   }
   return fmt::format(
       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"weft-conformance {} {}\" tests=\"{}\" "
-      "failures=\"{}\" "
+      "failures=\"{}\" errors=\"{}\" "
       "skipped=\"{}\" time=\"{:.3f}\">\n  <properties><property name=\"seed\" "
       "value=\"{}\"/></properties>\n{}</testsuite>\n",
-      suite_version, name, run.cases.size(), failed, skipped, seconds, spec.seed, cases);
+      suite_version, name, run.cases.size(), failed, run.not_run(), skipped, seconds, spec.seed, cases);
 }
 
 // Opened for appending: what an earlier run left there stays until this one has something to say.

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,36 +13,13 @@
 #include <map>
 
 #include "tests/conformance/harness/case_process.h"
+#include "tests/conformance/harness/interrupts.h"
 #include "tests/conformance/harness/select.h"
 
 namespace weft::conformance {
 namespace {
 
 namespace fs = std::filesystem;
-
-// SIGINT and SIGTERM as something to poll, for as long as it lives.
-class Interrupts {
- public:
-  Interrupts() {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    ::sigprocmask(SIG_BLOCK, &set, &before_);
-    descriptor_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-  }
-  ~Interrupts() {
-    ::close(descriptor_);
-    ::sigprocmask(SIG_SETMASK, &before_, nullptr);
-  }
-  Interrupts(const Interrupts&) = delete;
-  Interrupts& operator=(const Interrupts&) = delete;
-  int descriptor() const { return descriptor_; }
-
- private:
-  sigset_t before_{};
-  int descriptor_ = -1;
-};
 
 class Runner {
  public:
@@ -65,13 +41,11 @@ class Runner {
       }
       wait_for_some();
     }
+    name_those_left();
     stop_all();
     std::error_code error;
     fs::remove_all(directory_, error);
-    RunResult result{.cases = {}, .interrupted = interrupted_};
-    for (CaseResult& one : results_)
-      if (one.tested != nullptr) result.cases.push_back(std::move(one));
-    return result;
+    return RunResult{.cases = std::move(results_), .interrupted = interrupted_};
   }
 
  private:
@@ -117,7 +91,7 @@ class Runner {
       waited.push_back({running.pipe, POLLIN, 0});
     // Every warden ends by its own deadline.
     if (::poll(waited.data(), waited.size(), -1) < 0) return;
-    if (waited[0].revents != 0) interrupted_ = true;
+    interrupted_ = interrupts_.take();
     std::vector<std::size_t> over;
     for (auto& [index, running] : running_)
       if (read_answer(running)) over.push_back(index);
@@ -161,6 +135,20 @@ class Runner {
     results_[index] = std::move(result);
   }
 
+  // Of an interrupted run.
+  void name_those_left() {
+    for (std::size_t index = 0; index < results_.size(); ++index) {
+      if (results_[index].tested != nullptr) continue;
+      const Case& tested = *spec_.cases[index];
+      results_[index] = {.tested = &tested,
+                         .outcome = Outcome::not_run,
+                         .message = running_.contains(index) ? "the run was interrupted in the midst of it"
+                                                             : "the run was interrupted before it",
+                         .attempts = tries_[index],
+                         .repeat = repeat_command(spec_, tested)};
+    }
+  }
+
   void stop_all() {
     for (auto& [index, running] : running_)
       ::kill(running.warden, SIGTERM);
@@ -193,6 +181,11 @@ std::string quoted(const std::string& text) {
 }
 
 }  // namespace
+
+int RunResult::not_run() const {
+  return static_cast<int>(std::count_if(cases.begin(), cases.end(),
+                                        [](const CaseResult& one) { return one.outcome == Outcome::not_run; }));
+}
 
 Result<RunResult> run_cases(const RunSpec& spec) { return Runner(spec).run(); }
 

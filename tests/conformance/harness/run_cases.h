@@ -28,8 +28,10 @@ struct RunSpec {
 };
 
 struct RunResult {
-  std::vector<CaseResult> cases;  // in the order of RunSpec::cases
-  bool interrupted = false;       // by SIGINT or SIGTERM; cases that had not ended are missing
+  std::vector<CaseResult> cases;  // each of RunSpec::cases, in their order
+  bool interrupted = false;       // by SIGINT or SIGTERM; cases that had not ended are not_run
+
+  int not_run() const;
 };
 
 // Forks; the caller has no other thread. Setup and teardown of the profile are the caller's (run_command).

@@ -10,6 +10,7 @@
 
 #include "core/plugin/kinds.h"
 #include "tests/conformance/harness/cases.h"
+#include "tests/conformance/harness/interrupts.h"
 #include "tests/conformance/harness/mustpass.h"
 #include "tests/conformance/harness/plugin_file.h"
 #include "tests/conformance/harness/report.h"
@@ -58,7 +59,7 @@ void list_cases(const std::vector<const Case*>& cases) {
 }
 
 void print_summary(const RunResult& run, std::uint64_t seed) {
-  std::array<int, 8> counts{};
+  std::array<int, outcome_count> counts{};
   for (const CaseResult& one : run.cases)
     ++counts[static_cast<std::size_t>(one.outcome)];
   std::string line;
@@ -129,7 +130,9 @@ int finish(const Arguments& arguments, const RunSpec& spec, const PluginInfo& pl
   if (!arguments.out.empty())
     if (const Status written = write_reports(arguments.out, spec, plugin, run); !written)
       return say(exit_usage, written.error().message);
-  if (run.interrupted) return exit_interrupted;
+  if (run.interrupted)
+    return say(exit_interrupted,
+               fmt::format("interrupted: {} of {} cases did not run", run.not_run(), run.cases.size()));
   return std::all_of(run.cases.begin(), run.cases.end(), [](const CaseResult& one) { return is_good(one.outcome); })
              ? exit_ok
              : exit_failed;
@@ -168,6 +171,8 @@ int run_plugin(const Arguments& arguments, const std::string& file, Profile prof
   fmt::print("{}/{} {} ({}), suite version {}, level {}\n", row.info.kind, row.info.name, row.info.version, file,
              suite_version, to_string(arguments.level));
   std::fflush(stdout);  // before a fork: a child must not print it again
+  // From here to the last report: an interrupt ends the cases, and nothing else.
+  const Interrupts held;
   const Result<RunResult> run = run_between(spec);
   if (!run) return say(exit_usage, run.error().message);
   return finish(arguments, spec, row.info, *run);

@@ -172,6 +172,24 @@ command = ["touch", "down-again"]
   EXPECT_TRUE(fs::exists(directory_.file("down-again")));
 }
 
+// Set-up and tear-down are the places where a test knows that the run is on.
+TEST_F(Program, AnInterruptedRunSaysHowManyCasesDidNotRunInEveryReportAndFails) {
+  const std::string profile = directory_.write("p.toml", R"([setup]
+command = ["sh", "-c", "kill -INT $PPID"]
+[teardown]
+command = ["sh", "-c", "touch was-down; kill -TERM $PPID"]
+)");
+  const Ended ended =
+      run(fmt::format("--plugin {} --filter 'PL-0?' --profile {} --out {}", good, profile, directory_.file("out")));
+  EXPECT_EQ(ended.code, 130) << ended.printed;
+  EXPECT_THAT(ended.printed, HasSubstr("9 cases: 9 NOT_RUN"));
+  EXPECT_THAT(ended.printed, HasSubstr("interrupted: 9 of 9 cases did not run"));
+  EXPECT_EQ(report("out")["counts"]["NOT_RUN"], 9);
+  EXPECT_THAT(directory_.read("out/junit.xml"), HasSubstr("errors=\"9\""));
+  EXPECT_THAT(directory_.read("out/report.md"), HasSubstr("9 of 9 cases did not run"));
+  EXPECT_TRUE(fs::exists(directory_.file("was-down")));
+}
+
 TEST_F(Program, AWaiverLetsACaseFailUntilItExpires) {
   const std::string form = R"([[waiver]]
 case = "PL-54"

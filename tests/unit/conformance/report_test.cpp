@@ -10,6 +10,7 @@
 namespace weft::conformance {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -55,9 +56,21 @@ TEST_F(Report, JsonHoldsPluginHostSeedAndEachCase) {
 
 TEST_F(Report, JunitIsXmlWhateverTheMessageHolds) {
   const std::string text = junit_xml(spec_, plugin_, run_);
-  EXPECT_THAT(text, HasSubstr("tests=\"2\" failures=\"1\" skipped=\"0\""));
+  EXPECT_THAT(text, HasSubstr("tests=\"2\" failures=\"1\" errors=\"0\" skipped=\"0\""));
   EXPECT_THAT(text, HasSubstr("&lt;no&gt; &quot;tail&quot; &amp; none?"));
   EXPECT_THAT(text, Not(HasSubstr("\xff")));
+}
+
+TEST_F(Report, OfAnInterruptedRunSaysSoEverywhere) {
+  run_.interrupted = true;
+  run_.cases[0].outcome = Outcome::not_run;
+  EXPECT_THAT(junit_xml(spec_, plugin_, run_),
+              AllOf(HasSubstr("tests=\"2\" failures=\"1\" errors=\"1\""), HasSubstr("<error type=\"NOT_RUN\"")));
+  const nlohmann::json report = report_json(spec_, plugin_, run_);
+  EXPECT_EQ(report["interrupted"], true);
+  EXPECT_EQ(report["counts"]["NOT_RUN"], 1);
+  EXPECT_THAT(*report_markdown(report), AllOf(HasSubstr("**The run was interrupted: 1 of 2 cases did not run.**"),
+                                              HasSubstr("| EX-01 | NOT_RUN |")));
 }
 
 TEST_F(Report, MarkdownSetsWhatIsDeclaredBesideWhatIsProven) {

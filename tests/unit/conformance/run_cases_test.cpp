@@ -25,6 +25,8 @@ using ::testing::HasSubstr;
 
 std::string stray_file;  // where a case writes its stray's number, or counts its tries
 
+pid_t runner = 0;  // this process
+
 void passes(Context& context) { context.note("a remark"); }
 void fails(Context& context) { context.fail("1 is not 2"); }
 void puts_to_work(Context& context) {
@@ -47,6 +49,10 @@ void exits(Context&) { ::_exit(3); }
 void hangs(Context&) {
   while (true)
     ::pause();
+}
+void interrupts_the_run(Context& context) {
+  ::kill(runner, SIGTERM);
+  hangs(context);
 }
 void leaves_process(Context& context) {
   const pid_t stray = ::fork();
@@ -241,6 +247,26 @@ TEST_F(RunCases, ManyAtOnceComeOutInTheTablesOrder) {
     EXPECT_STREQ(run->cases[index].tested->id, ids[index]);
     EXPECT_EQ(run->cases[index].outcome, index == 2 ? Outcome::fail : Outcome::pass);
   }
+}
+
+TEST_F(RunCases, AnInterruptEndsTheRunAndNamesTheCasesThatDidNotRun) {
+  runner = ::getpid();
+  cases_ = {{"ZZ-01", Level::must, "", "1", "a case", "because", passes},
+            {"ZZ-02", Level::must, "", "1", "a case", "because", interrupts_the_run},
+            {"ZZ-03", Level::must, "", "1", "a case", "because", passes}};
+  for (const Case& one : cases_)
+    spec_.cases.push_back(&one);
+  const auto run = run_cases(spec_);
+  ASSERT_TRUE(run);
+  EXPECT_TRUE(run->interrupted);
+  EXPECT_EQ(run->not_run(), 2);
+  ASSERT_EQ(run->cases.size(), 3U);
+  EXPECT_EQ(run->cases[0].outcome, Outcome::pass);
+  EXPECT_EQ(run->cases[1].outcome, Outcome::not_run);
+  EXPECT_EQ(run->cases[1].message, "the run was interrupted in the midst of it");
+  EXPECT_EQ(run->cases[2].outcome, Outcome::not_run);
+  EXPECT_EQ(run->cases[2].message, "the run was interrupted before it");
+  EXPECT_THAT(run->cases[2].repeat, HasSubstr("--filter ZZ-03"));
 }
 
 TEST(RunCommand, SaysHowItFailed) {
