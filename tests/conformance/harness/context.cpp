@@ -8,9 +8,8 @@
 #include <optional>
 #include <thread>
 
-#include "core/config/field.h"
-#include "core/plugin/options.h"
 #include "tests/conformance/harness/plugin_file.h"
+#include "tests/conformance/harness/plugin_options.h"
 
 namespace weft::conformance {
 namespace {
@@ -21,15 +20,6 @@ std::mt19937_64 generator_of(std::uint64_t seed, std::string_view id) {
   for (const char letter : id)
     hash = (hash ^ static_cast<unsigned char>(letter)) * 1099511628211U;
   return std::mt19937_64(hash);
-}
-
-Result<OptionValue> value_of(const std::string& toml_text) {
-  try {
-    const toml::table table = toml::parse("value = " + toml_text);
-    return config_detail::option_value(*table.get("value"));
-  } catch (const toml::parse_error& error) {
-    return fail(ErrorCode::invalid_argument, fmt::format("'{}' is not a TOML value: {}", toml_text, error.what()));
-  }
 }
 
 }  // namespace
@@ -55,13 +45,7 @@ const LoadedPlugin& Context::plugin() {
 bool Context::declares(std::string_view capability) { return plugin().has(capability); }
 
 PluginOptions Context::options(const std::vector<std::pair<std::string, std::string>>& overrides) {
-  std::map<std::string, std::string> texts = setup_.profile.config;
-  for (const auto& [key, text] : overrides)
-    texts[key] = text;
-  std::vector<UserOption> written;
-  for (const auto& [key, text] : texts)
-    written.push_back({.key = key, .value = take(value_of(text), key), .where = "config." + key});
-  CheckedOptions checked = check_options(plugin().info.options, written, plugin().info.kind + ".config", "the profile");
+  CheckedOptions checked = plugin_options(setup_.profile, plugin().info, overrides);
   if (!checked.problems.empty())
     fail(fmt::format("options: {}: {}", checked.problems.front().where, checked.problems.front().message));
   return std::move(checked.options);

@@ -44,7 +44,9 @@ Result<std::string> find_plugin(const std::string& text, const std::vector<std::
   return fail(ErrorCode::not_found, fmt::format("no {} in {}; name a directory with --plugin-dir", file, looked));
 }
 
-DiscoveredPlugin inspect_plugin(const std::string& file, double time_scale) {
+namespace {
+
+DiscoveredPlugin look_at(const std::string& file, double time_scale, const PluginOptions* options) {
   DiscoveredPlugin row;
   row.file = file;
   const auto named = name_of_file(file);
@@ -54,9 +56,21 @@ DiscoveredPlugin inspect_plugin(const std::string& file, double time_scale) {
                      .sha256 = {},
                      .strict = false,
                      .probe = true,
-                     .at = [](Stage) {}};
+                     .at = [](Stage) {},
+                     .create = options != nullptr,
+                     .options = options};
   check_in_child(run, Deadline::in(std::chrono::milliseconds(static_cast<long>(20'000 * time_scale))), row);
   return row;
+}
+
+}  // namespace
+
+DiscoveredPlugin inspect_plugin(const std::string& file, double time_scale) {
+  return look_at(file, time_scale, nullptr);
+}
+
+DiscoveredPlugin rehearse_plugin(const std::string& file, double time_scale, const PluginOptions& options) {
+  return look_at(file, time_scale, &options);
 }
 
 }  // namespace weft::conformance

@@ -24,5 +24,7 @@ Result<std::string> find_plugin(const std::string& text, const std::vector<std::
 
 // Every stage up to probe, in a child process; the row says what refused it. The caller has no other thread.
 DiscoveredPlugin inspect_plugin(const std::string& file, double time_scale);
+// The same, and makes an object with these options and gives it back.
+DiscoveredPlugin rehearse_plugin(const std::string& file, double time_scale, const PluginOptions& options);
 
 }  // namespace weft::conformance

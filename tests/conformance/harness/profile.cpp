@@ -52,6 +52,8 @@ class Reader {
       const Result<OptionValue> value = config_detail::option_value(node);
       if (!value) return add(node, fmt::format("[config] {}: {}", key, value.error().message));
       profile_.config[key] = config_detail::toml_value(*value);
+      profile_.config_where[key] =
+          fmt::format("{}:{}:{}", profile_.path, node.source().begin.line, node.source().begin.column);
     } else if (table == "fixtures") {
       profile_.fixtures[key] = fixture_values(key, node);
     } else if (table == "limits") {

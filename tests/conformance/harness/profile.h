@@ -40,6 +40,7 @@ struct Profile {
   std::string path;  // empty: none was given
   std::string kind;
   std::map<std::string, std::string> config;                 // TOML text by key
+  std::map<std::string, std::string> config_where;           // "p.toml:7:1" by key
   std::map<std::string, std::vector<std::string>> fixtures;  // a single value is a list of one
   std::map<std::string, double> limits;
   std::vector<std::string> setup;

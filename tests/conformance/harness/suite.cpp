@@ -13,6 +13,7 @@
 #include "tests/conformance/harness/interrupts.h"
 #include "tests/conformance/harness/mustpass.h"
 #include "tests/conformance/harness/plugin_file.h"
+#include "tests/conformance/harness/plugin_options.h"
 #include "tests/conformance/harness/report.h"
 #include "tests/conformance/harness/run_cases.h"
 #include "tests/conformance/harness/select.h"
@@ -78,11 +79,29 @@ void warn_of_expired(const Profile& profile) {
                          waiver.expires));
 }
 
+// Whether create takes what the profile has for it; else each case would fail by the same slip. After the set-up, which it may
+// need. What else may be wrong with create is for the cases to say.
+Status rehearse(const RunSpec& spec, const PluginInfo& plugin) {
+  if (spec.profile.config.empty()) return {};
+  const DiscoveredPlugin row = rehearse_plugin(spec.plugin_file, spec.profile.limit("time_scale", 1),
+                                               plugin_options(spec.profile, plugin).options);
+  if (!row.refusal || row.refusal->stage != Stage::create || row.refusal->error.code != ErrorCode::invalid_argument)
+    return {};
+  std::string keys;  // which of them create minds is in its own words
+  for (const auto& [key, text] : spec.profile.config)
+    keys += (keys.empty() ? "" : ", ") + key;
+  return fail(annotate(row.refusal->error, fmt::format("{}: [config] {}", spec.profile.path, keys)));
+}
+
 // Set-up, the cases, tear-down whatever happened.
-Result<RunResult> run_between(const RunSpec& spec) {
+Result<RunResult> run_between(const RunSpec& spec, const PluginInfo& plugin) {
   const std::string directory = fs::path(spec.profile.path).parent_path().string();
-  const Status ready = run_command(spec.profile.setup, directory, command_limit);
-  Result<RunResult> result = ready ? run_cases(spec) : Result<RunResult>(fail(annotate(ready.error(), "set-up")));
+  const auto run = [&]() -> Result<RunResult> {
+    WEFT_TRY_CONTEXT(run_command(spec.profile.setup, directory, command_limit), "set-up");
+    WEFT_TRY(rehearse(spec, plugin));
+    return run_cases(spec);
+  };
+  Result<RunResult> result = run();
   if (const Status undone = run_command(spec.profile.teardown, directory, command_limit); !undone)
     say(0, "tear-down: " + undone.error().message);
   return result;
@@ -155,6 +174,7 @@ int run_plugin(const Arguments& arguments, const std::string& file, Profile prof
   profile.limits["time_scale"] = profile.limit("time_scale", 1) * arguments.time_scale;
   const DiscoveredPlugin row = inspect_plugin(file, profile.limit("time_scale", 1));
   if (row.refusal) return say(exit_refused, row.refusal->error.message);
+  if (const Status fits = check_plugin_options(profile, row.info); !fits) return say(exit_usage, fits.error().message);
   warn_of_expired(profile);
   const RunSpec spec{.cases = chosen->cases,
                      .capabilities = row.info.capabilities,
@@ -173,7 +193,7 @@ int run_plugin(const Arguments& arguments, const std::string& file, Profile prof
   std::fflush(stdout);  // before a fork: a child must not print it again
   // From here to the last report: an interrupt ends the cases, and nothing else.
   const Interrupts held;
-  const Result<RunResult> run = run_between(spec);
+  const Result<RunResult> run = run_between(spec, row.info);
   if (!run) return say(exit_usage, run.error().message);
   return finish(arguments, spec, row.info, *run);
 }

@@ -15,6 +15,7 @@
 namespace weft {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 namespace fs = std::filesystem;
@@ -131,6 +132,23 @@ TEST_F(Program, AWaiverForNoCaseIsAMistake) {
   const Ended ended = run(fmt::format("--plugin {} --filter PL-54 --profile {}", good, profile));
   EXPECT_EQ(ended.code, 2);
   EXPECT_THAT(ended.printed, HasSubstr("[[waiver]] for PL-5400: there is no such case"));
+}
+
+TEST_F(Program, OptionsThatThePluginDoesNotTakeAreOneRefusalBeforeAnyCaseRuns) {
+  const std::string plugin = WEFT_BUILD_DIR "/lib/weft/plugins/libweft-executor-mp.so";
+  const std::string profile = directory_.write("p.toml", "[config]\nbind = 3\nnode_nam = \"here\"\n");
+  const Ended declared = run(fmt::format("--plugin {} --profile {}", plugin, profile));
+  EXPECT_EQ(declared.code, 2);
+  EXPECT_THAT(declared.printed, HasSubstr(fmt::format("{}:2:8: [config] 'bind': ", profile)));
+  EXPECT_THAT(declared.printed,
+              HasSubstr(fmt::format("{}:3:12: [config] unknown key 'node_nam'; did you mean 'node_name'?", profile)));
+  EXPECT_THAT(declared.printed, Not(HasSubstr("EX-")));
+  // What only create can tell.
+  const std::string other = directory_.write("q.toml", "[config]\ncpus = \"some\"\n");
+  const Ended created = run(fmt::format("--plugin {} --profile {}", plugin, other));
+  EXPECT_EQ(created.code, 2);
+  EXPECT_THAT(created.printed, AllOf(HasSubstr(fmt::format("{}: [config] cpus: ", other)), HasSubstr("CPU list 'some': expected ")));
+  EXPECT_THAT(created.printed, Not(HasSubstr("EX-")));
 }
 
 TEST_F(Program, MistakesAreUsage) {
