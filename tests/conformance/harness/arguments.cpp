@@ -3,9 +3,26 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <random>
 
 namespace weft::conformance {
+namespace {
+
+// A variable of a script that is empty would else mean "all", "none" or "here" without a word.
+std::string refuse_empty(const std::string& text) {
+  return text.empty() ? "it is empty; give it a value or leave it out" : "";
+}
+
+// CLI11 takes a minus for the unsigned number below it, and what is too large for the largest.
+std::string refuse_no_seed(const std::string& text) {
+  std::uint64_t seed = 0;
+  const auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), seed);
+  const bool good = wrong == std::errc() && end == text.data() + text.size();
+  return good ? "" : fmt::format("'{}', expected a whole number from 0 to 18446744073709551615", text);
+}
+
+}  // namespace
 
 ParsedArguments parse_arguments(int argc, char** argv) {
   Arguments arguments;
@@ -26,7 +43,8 @@ ParsedArguments parse_arguments(int argc, char** argv) {
   app.add_option("--filter", arguments.filter, "by commas: ids (of any level), globs over ids, words of titles");
   app.add_option("--jobs", arguments.jobs, "cases at once")->check(CLI::Range(1, 256));
   app.add_option("--out", arguments.out, "a directory for junit.xml, report.json and report.md");
-  app.add_option("--seed", arguments.seed, "of what cases draw at random; printed where none is given");
+  app.add_option("--seed", arguments.seed, "of what cases draw at random; printed where none is given")
+      ->check(refuse_no_seed);
   app.add_flag("--list", arguments.list, "say which cases there are, and run none");
   app.add_option("--retries", arguments.retries, "try a failing case again, so often; one that then passes is a FLAKE")
       ->check(CLI::Range(0, 100));
@@ -36,6 +54,9 @@ ParsedArguments parse_arguments(int argc, char** argv) {
   app.add_option("--mustpass", arguments.mustpass, "run what this file (mustpass/v1.txt) lists and claim its version");
   app.add_option("--page", arguments.page, "write the results of --report between the markers of this page");
   app.add_option("--report", arguments.report, "a report.json, for --page");
+  for (const char* name :
+       {"--plugin", "--plugin-dir", "--profile", "--filter", "--out", "--mustpass", "--page", "--report"})
+    app.get_option(name)->check(refuse_empty);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -32,6 +32,10 @@ Result<std::string> find_plugin(const std::string& text, const std::vector<std::
     return real.string();
   }
   const std::size_t slash = text.find('/');
+  if (fs::exists(text, error))
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: {}; expected a shared library libweft-KIND-NAME.so", text,
+                            fs::is_directory(text, error) ? "a directory" : "not a regular file"));
   if (slash == std::string::npos || find_kind(text.substr(0, slash)) == nullptr)
     return fail(ErrorCode::not_found, fmt::format("'{}' is neither a file nor kind/name", text));
   const std::string file = plugin_file_name(text.substr(0, slash), text.substr(slash + 1));

@@ -70,6 +70,9 @@ Status write_file(const std::filesystem::path& path, std::string_view text) {
 }
 
 Result<std::string> read_text(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error))
+    return fail(ErrorCode::invalid_argument, path + ": not a regular file");
   std::ifstream file(path, std::ios::binary);
   if (!file) return fail(ErrorCode::not_found, path + ": cannot be read");
   std::stringstream text;
@@ -199,7 +202,10 @@ Result<std::string> report_markdown(const json& report) {
   try {
     return markdown_of(report);
   } catch (const json::exception& error) {
-    return fail(ErrorCode::invalid_argument, fmt::format("no report of weft-conformance: {}", error.what()));
+    const std::string text = error.what();  // "[json.exception.out_of_range.403] key 'plugin' not found"
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}; expected a report.json that weft-conformance --out has left",
+                            text.substr(text.find("] ") + 2)));
   }
 }
 
@@ -269,6 +275,10 @@ Status write_page(const std::string& page, const std::string& report) {
   WEFT_ASSIGN(text, read_text(page));
   WEFT_ASSIGN(source, read_text(report));
   const json parsed = json::parse(source, nullptr, false);
+  if (!parsed.is_object())
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("{}: {}; expected a report.json that weft-conformance --out has left", report,
+                            parsed.is_discarded() ? "not JSON" : "JSON, and no object"));
   WEFT_ASSIGN_CONTEXT(markdown, report_markdown(parsed), report);
   const std::size_t begin = text.find(begin_mark);
   const std::size_t end = text.find(end_mark);

@@ -31,6 +31,9 @@ bool matches(const Case& tested, const std::string& part, Level level) {
 Result<std::vector<const Case*>> select_cases(const std::vector<Case>& cases, const Wanted& wanted) {
   std::vector<const Case*> chosen;
   const std::vector<std::string> parts = parts_of(wanted.filter, ',');
+  if (parts.empty() && !wanted.filter.empty())
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("--filter '{}' names no case; leave it out to run all of the level", wanted.filter));
   for (const std::string& part : parts)
     if (std::none_of(cases.begin(), cases.end(), [&](const Case& one) { return matches(one, part, wanted.level); }))
       return fail(ErrorCode::invalid_argument,

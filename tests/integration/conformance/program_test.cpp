@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <cstdlib>
@@ -162,6 +163,36 @@ TEST_F(Program, MistakesAreUsage) {
               HasSubstr("for plugins of kind device"));
 }
 
+TEST_F(Program, AnEmptyValueIsAMistakeAndNotTheDefault) {
+  for (const char* option : {"--filter", "--out", "--profile", "--mustpass", "--plugin-dir"}) {
+    const Ended ended = run(fmt::format("--plugin {} {} ''", good, option));
+    EXPECT_EQ(ended.code, 2) << option;
+    EXPECT_THAT(ended.printed, AllOf(HasSubstr(option), HasSubstr("it is empty; give it a value"))) << option;
+  }
+}
+
+TEST_F(Program, ASeedIsAWholeNumber) {
+  for (const char* seed : {"-1", "0x7", "1.5", "''", "18446744073709551616"}) {
+    const Ended ended = run(fmt::format("--plugin {} --filter PL-01 --seed {}", good, seed));
+    EXPECT_EQ(ended.code, 2) << seed;
+    EXPECT_THAT(ended.printed, HasSubstr("--seed")) << seed;
+  }
+  const Ended most = run(fmt::format("--plugin {} --filter PL-01 --seed 18446744073709551615", good));
+  EXPECT_EQ(most.code, 0) << most.printed;
+  EXPECT_THAT(most.printed, HasSubstr("(seed 18446744073709551615)"));
+}
+
+TEST_F(Program, WhatIsNoFileIsNoPlugin) {
+  const std::string fifo = directory_.file("libweft-executor-fifo.so");
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  const Ended pipe = run("--plugin " + fifo);
+  EXPECT_EQ(pipe.code, 2);
+  EXPECT_THAT(pipe.printed, HasSubstr(fifo + ": not a regular file; expected a shared library"));
+  const Ended folder = run("--plugin " + directory_.path());
+  EXPECT_EQ(folder.code, 2);
+  EXPECT_THAT(folder.printed, HasSubstr(directory_.path() + ": a directory; expected a shared library"));
+}
+
 TEST_F(Program, WhatTheLoaderRefusesIsRefused) {
   const std::string file = directory_.write("libweft-executor-text.so", "no library\n");
   const Ended ended = run("--plugin " + file);
@@ -244,6 +275,19 @@ TEST_F(Program, APageTakesAReport) {
   const std::string page = directory_.write("page.md", "<!-- conformance -->\n<!-- /conformance -->\n");
   EXPECT_EQ(run(fmt::format("--page {} --report {}", page, directory_.file("out/report.json"))).code, 0);
   EXPECT_THAT(directory_.read("page.md"), HasSubstr("| PL-01 | PASS |"));
+}
+
+TEST_F(Program, APageTakesNothingButAReport) {
+  const std::string page = directory_.write("page.md", "<!-- conformance -->\n<!-- /conformance -->\n");
+  const std::vector<std::pair<std::string, std::string>> bad = {
+      {"not json", "not JSON"}, {"[]", "JSON, and no object"}, {"{}", "key 'plugin' not found"}, {R"({"plugin": 1})", "number"}};
+  for (const auto& [text, said] : bad) {
+    const Ended ended = run(fmt::format("--page {} --report {}", page, directory_.write("bad.json", text)));
+    EXPECT_EQ(ended.code, 2) << text;
+    EXPECT_THAT(ended.printed, AllOf(HasSubstr(directory_.file("bad.json") + ": "), HasSubstr(said),
+                                     HasSubstr("; expected a report.json that"), Not(HasSubstr("json.exception"))));
+  }
+  EXPECT_EQ(directory_.read("page.md"), "<!-- conformance -->\n<!-- /conformance -->\n");
 }
 
 TEST_F(Program, ListSaysEveryRuleWithoutAPlugin) {

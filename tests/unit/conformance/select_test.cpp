@@ -42,6 +42,11 @@ TEST(Select, AFilterThatMatchesNothingIsAMistake) {
   EXPECT_THAT(chosen.error().message, HasSubstr("EX-99"));
 }
 
+TEST(Select, AFilterWithoutAnyPartIsAMistakeAndNotAll) {
+  EXPECT_THAT(ids(select_cases(some_cases, {.level = Level::must, .filter = ","})),
+              ElementsAre(HasSubstr("--filter ',' names no case")));
+}
+
 TEST(Select, WhatACaseNeedsIsSaid) {
   Profile profile;
   EXPECT_EQ(unmet_need(some_cases[0], {}, profile), "");
