@@ -76,11 +76,10 @@ std::string id_of_file(std::string_view file) {
   std::string_view name = file.substr(file.rfind('/') + 1);
   if (!name.starts_with(front) || !name.ends_with(back) || name.size() < front.size() + back.size())
     return std::string(name);
-  name.remove_prefix(front.size());
-  name.remove_suffix(back.size());
-  const std::size_t dash = name.find('-');
-  return dash == std::string_view::npos ? std::string(name)
-                                        : fmt::format("{}/{}", name.substr(0, dash), name.substr(dash + 1));
+  const std::string_view middle = name.substr(front.size(), name.size() - front.size() - back.size());
+  const std::size_t dash = middle.find('-');
+  if (dash == std::string_view::npos || dash == 0 || dash + 1 == middle.size()) return std::string(name);
+  return fmt::format("{}/{}", middle.substr(0, dash), middle.substr(dash + 1));
 }
 
 std::vector<std::string> lacked_capabilities(const PluginInfo& info) {

@@ -20,7 +20,7 @@ struct StageOutcome {
 // Each stage once, in order.
 std::vector<StageOutcome> stage_outcomes(const DiscoveredPlugin& plugin);
 
-// "executor/mp", out of the file's name, which is what a plugin is asked for by; the name alone where it is no plugin's.
+// "executor/mp", out of the file's name, which is what a plugin is asked for by; the file's whole name where it says no kind and name.
 std::string id_of_file(std::string_view file);
 // What the kind knows and the plugin does not declare; nothing where the kind is not known.
 std::vector<std::string> lacked_capabilities(const PluginInfo& info);

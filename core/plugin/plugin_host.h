@@ -36,7 +36,7 @@ struct PluginInfo {
   std::string version;
   std::string summary;
   std::string file;         // canonical path
-  std::string sha256;       // of the file, 64 hexadecimal digits
+  std::string sha256;       // of the file, 64 hexadecimal digits; empty where it is no plugin's and has no pin
   std::string fingerprint;  // of its build
   std::vector<std::string> capabilities;
   std::vector<OptionDeclaration> options;

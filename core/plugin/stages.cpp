@@ -1,5 +1,6 @@
 #include "core/plugin/stages.h"
 
+#include <dlfcn.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -28,7 +29,8 @@ tl::unexpected<Refusal> refuse(Stage stage, const std::string& file, const Error
       stage, {error.code, fmt::format("{}: stage '{}': {}", file, to_string(stage), error.message), error.retryable}});
 }
 
-Status check_pin(const PluginFile& file, std::string_view pin, PluginInfo& info) {
+// The digest, held against the pin if there is one.
+Status check_digest(const PluginFile& file, std::string_view pin, PluginInfo& info) {
   WEFT_ASSIGN(digest, file.sha256());
   info.sha256 = digest;
   if (pin.empty() || same_sha256(pin, digest)) return {};
@@ -48,17 +50,27 @@ void keep_for_ever(std::unique_ptr<boost::dll::shared_library> library) {
   kept->push_back(std::move(library));
 }
 
+// Of the failure that has just been in this thread.
+std::string linker_refusal(const std::string& path) {
+  const char* const words = ::dlerror();
+  std::string said = words == nullptr ? "it does not say why" : words;
+  if (said.starts_with(path + ": ")) said.erase(0, path.size() + 2);  // the refusal names the file already
+  return fmt::format("the dynamic linker does not take it: {}; link it with the libraries it needs", said);
+}
+
 Result<weft_plugin_function> open_library(const std::string& path) {
   namespace dll = boost::dll;
   try {
-    auto library = std::make_unique<dll::shared_library>(
-        path, static_cast<dll::load_mode::type>(dll::load_mode::rtld_now | dll::load_mode::rtld_local));
+    auto library = std::make_unique<dll::shared_library>();
+    boost::dll::fs::error_code failed;
+    library->load(path, static_cast<dll::load_mode::type>(dll::load_mode::rtld_now | dll::load_mode::rtld_local),
+                  failed);
+    if (failed) return fail(ErrorCode::refused, linker_refusal(path));
     const weft_plugin_function function = &library->get<const weft_plugin_descriptor*()>(plugin_symbol);
     keep_for_ever(std::move(library));
     return function;
   } catch (...) {
-    return fail(ErrorCode::refused,
-                fmt::format("the dynamic linker does not take it: {}; link it with the libraries it needs", caught()));
+    return fail(ErrorCode::refused, fmt::format("its symbol '{}' cannot be taken: {}", plugin_symbol, caught()));
   }
 }
 
@@ -117,12 +129,21 @@ tl::expected<const weft_plugin_descriptor*, Refusal> run_stages(const StageRun& 
   if (!opened) return refuse(Stage::file_policy, run.file, opened.error());
   info.file = opened->path();
   info.warnings = opened->warnings();
-  if (Status pinned = check_pin(*opened, run.sha256, info); !pinned)
-    return refuse(Stage::file_policy, run.file, pinned.error());
+  const auto digest = [&]() -> Checked {
+    if (Status taken = check_digest(*opened, run.sha256, info); !taken)
+      return refuse(Stage::file_policy, run.file, taken.error());
+    return {};
+  };
+  // A pin comes before anything is read out of the file. Without one a file is digested only once it looks like a plugin:
+  // what merely has a plugin's name may be endless.
+  if (!run.sha256.empty())
+    if (Checked pinned = digest(); !pinned) return tl::unexpected<Refusal>(pinned.error());
 
   run.at(Stage::symbol);
   if (Status exported = check_exports(*opened, plugin_symbol); !exported)
     return refuse(Stage::symbol, run.file, exported.error());
+  if (run.sha256.empty())
+    if (Checked taken = digest(); !taken) return tl::unexpected<Refusal>(taken.error());
 
   run.at(Stage::dlopen);
   auto function = open_library(opened->path());

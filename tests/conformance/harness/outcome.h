@@ -27,7 +27,8 @@ enum class Outcome : std::uint8_t {
 inline constexpr std::size_t outcome_count = 9;
 
 constexpr std::string_view to_string(Outcome outcome) noexcept {
-  constexpr std::string_view names[] = {"PASS", "FAIL", "SKIP", "XFAIL", "XPASS", "CRASH", "TIMEOUT", "FLAKE", "NOT_RUN"};
+  constexpr std::string_view names[] = {"PASS",  "FAIL",    "SKIP",  "XFAIL",  "XPASS",
+                                        "CRASH", "TIMEOUT", "FLAKE", "NOT_RUN"};
   return names[static_cast<std::size_t>(outcome)];
 }
 // Whether a run with such an outcome may exit with 0.

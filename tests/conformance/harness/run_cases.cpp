@@ -183,8 +183,8 @@ std::string quoted(const std::string& text) {
 }  // namespace
 
 int RunResult::not_run() const {
-  return static_cast<int>(std::count_if(cases.begin(), cases.end(),
-                                        [](const CaseResult& one) { return one.outcome == Outcome::not_run; }));
+  return static_cast<int>(
+      std::count_if(cases.begin(), cases.end(), [](const CaseResult& one) { return one.outcome == Outcome::not_run; }));
 }
 
 Result<RunResult> run_cases(const RunSpec& spec) { return Runner(spec).run(); }

@@ -73,8 +73,8 @@ TEST_F(Program, ReportsThatCannotBeWrittenAreRefusedBeforeAnyCaseRuns) {
 TEST_F(Program, WhatAnEarlierRunLeftStaysUntilThereAreResults) {
   fs::create_directories(directory_.file("out"));
   directory_.write("out/report.md", "earlier");
-  const Ended refused = run(fmt::format("--plugin {} --out {}", directory_.write("libweft-executor-text.so", "no library"),
-                                        directory_.file("out")));
+  const Ended refused = run(fmt::format(
+      "--plugin {} --out {}", directory_.write("libweft-executor-text.so", "no library"), directory_.file("out")));
   EXPECT_EQ(refused.code, 4);
   EXPECT_EQ(directory_.read("out/report.md"), "earlier");
 }
@@ -148,7 +148,8 @@ TEST_F(Program, OptionsThatThePluginDoesNotTakeAreOneRefusalBeforeAnyCaseRuns) {
   const std::string other = directory_.write("q.toml", "[config]\ncpus = \"some\"\n");
   const Ended created = run(fmt::format("--plugin {} --profile {}", plugin, other));
   EXPECT_EQ(created.code, 2);
-  EXPECT_THAT(created.printed, AllOf(HasSubstr(fmt::format("{}: [config] cpus: ", other)), HasSubstr("CPU list 'some': expected ")));
+  EXPECT_THAT(created.printed,
+              AllOf(HasSubstr(fmt::format("{}: [config] cpus: ", other)), HasSubstr("CPU list 'some': expected ")));
   EXPECT_THAT(created.printed, Not(HasSubstr("EX-")));
 }
 
@@ -279,8 +280,10 @@ TEST_F(Program, APageTakesAReport) {
 
 TEST_F(Program, APageTakesNothingButAReport) {
   const std::string page = directory_.write("page.md", "<!-- conformance -->\n<!-- /conformance -->\n");
-  const std::vector<std::pair<std::string, std::string>> bad = {
-      {"not json", "not JSON"}, {"[]", "JSON, and no object"}, {"{}", "key 'plugin' not found"}, {R"({"plugin": 1})", "number"}};
+  const std::vector<std::pair<std::string, std::string>> bad = {{"not json", "not JSON"},
+                                                                {"[]", "JSON, and no object"},
+                                                                {"{}", "key 'plugin' not found"},
+                                                                {R"({"plugin": 1})", "number"}};
   for (const auto& [text, said] : bad) {
     const Ended ended = run(fmt::format("--page {} --report {}", page, directory_.write("bad.json", text)));
     EXPECT_EQ(ended.code, 2) << text;

@@ -125,6 +125,17 @@ TEST_F(PluginFilePolicy, RefusesTextAndEmptyFilesNamedLikeALibrary) {
   expect_refused(directory_.write("libweft-load_balancer-empty.so", ""), Stage::symbol, "not an ELF file (0 bytes)");
 }
 
+// A digest of it would take minutes.
+TEST_F(PluginFilePolicy, RefusesAHugeFileThatIsNoPluginWithoutReadingIt) {
+  const std::string text = directory_.write("libweft-load_balancer-text.so", "I am a library, honest.");
+  std::filesystem::resize_file(text, std::uintmax_t{1} << 40);
+  expect_refused(text, Stage::symbol, "not an ELF file (1099511627776 bytes)");
+  const std::string half = directory_.fixture("good");
+  std::filesystem::resize_file(half, 4096);
+  std::filesystem::resize_file(half, std::uintmax_t{1} << 40);
+  expect_refused(half, Stage::symbol, "");
+}
+
 TEST_F(PluginFilePolicy, RefusesALibraryTruncatedAnywhere) {
   const std::string file = directory_.fixture("good");
   const auto size = std::filesystem::file_size(file);
