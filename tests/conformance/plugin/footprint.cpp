@@ -83,25 +83,36 @@ std::string words_more(std::string_view what, std::vector<std::string> after, st
   return text;
 }
 
-std::string handlers() {
+std::string name_of_signal(int number) {
+  const char* const name = ::sigabbrev_np(number);
+  return name == nullptr ? fmt::format("signal {}", number) : fmt::format("SIG{}", name);
+}
+
+std::string members_of(const sigset_t& set) {
   std::string text;
+  for (int number = 1; number < NSIG; ++number)
+    if (sigismember(&set, number) == 1) text += fmt::format("{} ", number);
+  return text;
+}
+
+std::map<std::string, std::string> handlers() {
+  constexpr unsigned restorer = 0x0400'0000;  // SA_RESTORER: the C library's, there from the first sigaction on
+  std::map<std::string, std::string> all;
   for (int number = 1; number < NSIG; ++number) {
     struct sigaction action {};
     if (::sigaction(number, nullptr, &action) != 0) continue;
-    text += fmt::format("{}:{:x}/{:x} ", number, reinterpret_cast<std::uintptr_t>(action.sa_handler),
-                        static_cast<unsigned>(action.sa_flags));
+    all[name_of_signal(number)] =
+        fmt::format("{:x}, flags {:x}, blocks {}", reinterpret_cast<std::uintptr_t>(action.sa_handler),
+                    static_cast<unsigned>(action.sa_flags) & ~restorer, members_of(action.sa_mask));
   }
-  return text;
+  return all;
 }
 
 std::string mask() {
   sigset_t blocked;
   sigemptyset(&blocked);
   ::pthread_sigmask(SIG_SETMASK, nullptr, &blocked);
-  std::string text;
-  for (int number = 1; number < NSIG; ++number)
-    if (sigismember(&blocked, number) == 1) text += fmt::format("{} ", number);
-  return text;
+  return members_of(blocked);
 }
 
 std::string limits() {

@@ -25,7 +25,7 @@ void expect_no_more(Context& context, const Holdings& before, std::string_view w
 
 // How the process and the calling thread are set.
 struct Settings {
-  std::string signal_handlers;
+  std::map<std::string, std::string> signal_handlers;  // by signal: handler, flags and mask
   std::string signal_mask;
   std::string directory;                           // and umask
   std::map<std::string, std::string> environment;  // by name

@@ -1,14 +1,17 @@
 // What a plugin leaves alone in the process that it is a guest of, from its loading to its last object's end.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <utility>
 
 #include "tests/conformance/harness/sanitizer.h"
 #include "tests/conformance/plugin/bare.h"
@@ -91,6 +94,42 @@ void keeps(Context& context) {
   expect_kept("query or destroy");
 }
 
+volatile sig_atomic_t last_signal = 0;
+
+// One for each signal: none has what a plugin could mean to set, so that whatever it sets is a change.
+template <int number>
+void note_signal(int) {
+  last_signal = number;
+}
+
+bool ends_a_faulty_process(int number) {
+  constexpr std::array faults{SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS};
+  return std::find(faults.begin(), faults.end(), number) != faults.end();
+}
+
+template <int number>
+void give_it_a_handler() {
+  if (number == SIGKILL || number == SIGSTOP) return;
+  struct sigaction action {};
+  action.sa_handler = &note_signal<number>;
+  // A plugin's crash stays one: its handler is asked once, then the fault comes again.
+  action.sa_flags = ends_a_faulty_process(number) ? static_cast<int>(SA_RESETHAND) : SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaddset(&action.sa_mask, SIGWINCH);
+  ::sigaction(number, &action, nullptr);
+}
+
+template <int... before>
+void give_handlers(std::integer_sequence<int, before...>) {
+  (give_it_a_handler<before + 1>(), ...);
+}
+
+void signal_dispositions(Context& context) {
+  constexpr int signals = 31;  // all but the real-time ones
+  give_handlers(std::make_integer_sequence<int, signals>());
+  keeps<&Settings::signal_handlers>(context);
+}
+
 std::string files_in(const fs::path& directory) {
   std::string names;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(directory))
@@ -152,7 +191,7 @@ std::vector<Case> hygiene_cases() {
       {"PL-51", Level::must, "", "1", "a plugin writes nothing to standard error: it logs through the host",
        "A log line without time, level and rank is lost among those of a hundred ranks.", standard_error},
       {"PL-52", Level::must, "", "1", "signal handlers are the host's", "The host stops cleanly by them.",
-       keeps<&Settings::signal_handlers>},
+       signal_dispositions},
       {"PL-53", Level::must, "", "1", "the calling thread's signal mask stays", "Blocked signals do not stop a run.",
        keeps<&Settings::signal_mask>},
       {"PL-54", Level::must, "", "1", "working directory and umask stay",

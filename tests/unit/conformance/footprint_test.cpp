@@ -2,6 +2,7 @@
 #include "tests/conformance/plugin/footprint.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <cstdlib>
 
@@ -24,6 +25,22 @@ TEST(Footprint, AnEnvironmentsValuesAreCompared) {
   EXPECT_EQ(change(before, look_at_settings().environment), "changed WEFT_FOOTPRINT_TEST");
   ::unsetenv("WEFT_FOOTPRINT_TEST");
   EXPECT_EQ(change(before, look_at_settings().environment), "removed WEFT_FOOTPRINT_TEST");
+}
+
+TEST(Footprint, AHandlersFlagsAndMaskAreLookedAtToo) {
+  struct sigaction kept {};
+  ::sigaction(SIGUSR2, nullptr, &kept);
+  const auto before = look_at_settings().signal_handlers;
+  struct sigaction changed = kept;
+  changed.sa_flags |= SA_RESTART;
+  ::sigaction(SIGUSR2, &changed, nullptr);
+  EXPECT_EQ(change(before, look_at_settings().signal_handlers), "changed SIGUSR2");
+  changed = kept;
+  sigaddset(&changed.sa_mask, SIGALRM);
+  ::sigaction(SIGUSR2, &changed, nullptr);
+  EXPECT_EQ(change(before, look_at_settings().signal_handlers), "changed SIGUSR2");
+  ::sigaction(SIGUSR2, &kept, nullptr);
+  EXPECT_EQ(change(before, look_at_settings().signal_handlers), "");
 }
 
 TEST(Footprint, OtherSettingsAreToldAsTheyWereAndAre) {

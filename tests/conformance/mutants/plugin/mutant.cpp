@@ -39,6 +39,7 @@ void leave_child() {
 [[maybe_unused]] const bool at_load = [] {
   if (breaks("load_starts_thread")) start_stray_thread();
   if (breaks("load_opens_file")) (void)!::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (breaks("load_ignores_sigpipe")) ::signal(SIGPIPE, SIG_IGN);
   return true;
 }();
 
@@ -47,6 +48,12 @@ void change_process() {
   if (breaks("writes_stdout")) std::puts("hello");
   if (breaks("writes_stderr")) std::fputs("hello\n", stderr);
   if (breaks("changes_signal_handler")) ::signal(SIGUSR1, SIG_IGN);
+  if (breaks("changes_signal_flags")) {
+    struct sigaction action {};
+    ::sigaction(SIGTERM, nullptr, &action);
+    action.sa_flags ^= SA_RESTART;
+    ::sigaction(SIGTERM, &action, nullptr);
+  }
   if (breaks("changes_signal_mask")) {
     sigset_t set;
     sigemptyset(&set);
