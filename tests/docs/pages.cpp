@@ -10,6 +10,7 @@
 #include "core/config/config.h"
 #include "core/config/schema.h"
 #include "core/plugin/describe.h"
+#include "tests/conformance/harness/profile_keys.h"
 
 namespace weft::docs {
 namespace {
@@ -53,6 +54,21 @@ std::string keys_of(std::string_view table) {
       text +=
           fmt::format("| {} | {} | {} | {} | {} |\n", markdown_code(field.key), field.type, markdown_cell(field.range),
                       field.required ? "required" : markdown_code(field.default_value), markdown_cell(field.help));
+  return text + "\n";
+}
+
+std::string_view kind_or_every(std::string_view kind) { return kind.empty() ? "every" : kind; }
+
+// What a profile of the conformance suite may hold in [limits] and [fixtures].
+std::string profile_keys_table() {
+  std::string text = "\n| `[limits]` | kind | unit | default | what |\n|---|---|---|---|---|\n";
+  for (const auto& limit : conformance::limit_declarations)
+    text += fmt::format("| `{}` | {} | {} | {} | {} |\n", limit.name, kind_or_every(limit.kind), limit.unit,
+                        limit.standard, markdown_cell(limit.meaning));
+  text += "\n| `[fixtures]` | kind | value | what |\n|---|---|---|---|\n";
+  for (const auto& fixture : conformance::fixture_declarations)
+    text += fmt::format("| `{}` | {} | {} | {} |\n", fixture.name, kind_or_every(fixture.kind), fixture.value,
+                        markdown_cell(fixture.meaning));
   return text + "\n";
 }
 
@@ -115,6 +131,7 @@ Result<std::string> plugins_page(std::string text, const std::vector<PluginInfo>
     list += fmt::format("| [{}/{}]({}-{}.md) | {} |\n", plugin.kind, plugin.name, plugin.kind, plugin.name,
                         markdown_cell(sentence(plugin.summary)));
   WEFT_TRY(replace_between(text, "docs/plugins/README.md", "shipped", list + "\n"));
+  WEFT_TRY(replace_between(text, "docs/plugins/README.md", "profile", profile_keys_table()));
   return text;
 }
 

@@ -16,7 +16,8 @@ namespace weft::docs {
 // docs/configuration.md: a table of keys between <!-- keys: TABLE --> and <!-- /keys -->, for each table of weft.toml.
 Result<std::string> configuration_page(std::string text, const std::vector<PluginInfo>& plugins);
 
-// docs/plugins/README.md: the list between <!-- shipped --> and <!-- /shipped -->.
+// docs/plugins/README.md: the list between <!-- shipped --> and <!-- /shipped -->, and the keys of a conformance profile
+// between <!-- profile --> and <!-- /profile -->.
 Result<std::string> plugins_page(std::string text, const std::vector<PluginInfo>& plugins);
 
 // docs/plugins/KIND-NAME.md: all but what stands between the markers "introduction" and "conformance", which is kept

@@ -52,6 +52,18 @@ TEST(DocsPages, TheConfigurationHasTheKeysOfEachTableBetweenItsMarks) {
   EXPECT_EQ(*configuration_page(*page, {plugin("mine", "gives turns")}), *page) << "a second time changes nothing";
 }
 
+TEST(DocsPages, ThePluginsPageSaysWhatAProfileMayHold) {
+  const auto page =
+      plugins_page("<!-- shipped -->\n<!-- /shipped -->\nBy hand.\n<!-- profile -->\nold\n<!-- /profile -->\n",
+                   {plugin("mine", "gives turns")});
+  ASSERT_TRUE(page) << page.error().message;
+  EXPECT_THAT(*page, AllOf(HasSubstr("| [load_balancer/mine](load_balancer-mine.md) |"), HasSubstr("\nBy hand.\n"),
+                           Not(HasSubstr("\nold\n"))));
+  EXPECT_THAT(*page, HasSubstr("| `ranks` | executor | ranks | 64 | How large"));
+  EXPECT_THAT(*page, HasSubstr("| `time_scale` | every | times | 1 | Each case's deadline"));
+  EXPECT_THAT(*page, HasSubstr("| `nodes` | executor | a list of names, two at least |"));
+}
+
 TEST(DocsPages, ATableWithoutASectionByHandIsAnErrorThatSaysWhatToWrite) {
   const auto page = configuration_page(configuration("timeouts"), {});
   ASSERT_FALSE(page);
@@ -80,7 +92,7 @@ TEST(DocsPages, APageOfNoShippedPluginIsNamed) {
   const test::TemporaryDirectory directory;
   std::filesystem::create_directory(directory.file("plugins"));
   directory.write("configuration.md", configuration());
-  directory.write("plugins/README.md", "<!-- shipped -->\n<!-- /shipped -->\n");
+  directory.write("plugins/README.md", "<!-- shipped -->\n<!-- /shipped -->\n<!-- profile -->\n<!-- /profile -->\n");
   directory.write("plugins/load_balancer-gone.md", plugin_page(plugin("gone", "gives turns"), ""));
   const auto pages = all_pages(directory.path(), {plugin("mine", "gives turns")});
   ASSERT_FALSE(pages);

@@ -31,7 +31,7 @@ void picks_quickly(Context& context) {
   }
   std::sort(times.begin(), times.end());
   const auto p99 = static_cast<double>(times[times.size() * 99 / 100]) / 1000;
-  const double limit = 1000 * context.profile().limit("time_scale", 1);
+  const double limit = 1000 * context.profile().limit("time_scale");
   context.note(fmt::format("p50 {:.1f} us, p99 {:.1f} us", static_cast<double>(times[times.size() / 2]) / 1000, p99));
   context.expect(p99 <= limit,
                  fmt::format("p99 of a pick among 1000 replicas is {:.0f} us, at most {:.0f}", p99, limit));

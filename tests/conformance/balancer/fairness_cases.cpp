@@ -78,7 +78,7 @@ void makespan_of_a_mix(Context& context) {
   const auto work = skewed_work(context, 2000);
   const Served served = simulate(fleet, work, std::vector<double>(replicas, 1.0));
   const double ideal = total(work) / replicas;
-  const double allowed = context.profile().limit("makespan_bound", 2) * ideal + longest(work);
+  const double allowed = context.profile().limit("makespan_bound") * ideal + longest(work);
   context.note(fmt::format("makespan {:.3f} of the ideal", served.makespan / ideal));
   context.expect(
       served.makespan <= allowed,

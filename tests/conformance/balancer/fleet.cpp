@@ -157,7 +157,7 @@ void expect_spread(Context& context, const std::map<ReplicaId, int>& counts, std
   for (const auto& [replica, count] : counts)
     picks += count;
   const double allowed =
-      context.profile().limit("spread", 2) * static_cast<double>(picks) / static_cast<double>(replicas) + 8;
+      context.profile().limit("spread") * static_cast<double>(picks) / static_cast<double>(replicas) + 8;
   context.expect(largest(counts) <= allowed, fmt::format("{}: {} of {} picks went to one of {} replicas, at most {}",
                                                          what, largest(counts), picks, replicas, allowed));
 }

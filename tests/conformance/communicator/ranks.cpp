@@ -51,7 +51,7 @@ void await_mark(const Context& context, StoreClient& store, const std::string& n
 std::string member_name(std::int32_t position) { return fmt::format("rank {} (tp {})", position + 10, position); }
 
 Duration scaled(const Context& context, Duration duration) {
-  return std::chrono::duration_cast<Duration>(duration * context.profile().limit("time_scale", 1));
+  return std::chrono::duration_cast<Duration>(duration * context.profile().limit("time_scale"));
 }
 
 Deadline patience(const Context& context) {

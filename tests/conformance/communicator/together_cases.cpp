@@ -141,7 +141,7 @@ double ready_seconds() {
 }
 
 void a_long_wait_sleeps(Context& context) {
-  const double most = context.profile().limit("waiting_cpu", 0.2);
+  const double most = context.profile().limit("waiting_cpu");
   World world(context);
   world.run(
       2,

@@ -58,7 +58,7 @@ void placed_before_an_immediate_exit(Context& context) {
 
 void many_ranks(Context& context) {
   const Bench bench(context);
-  const int count = static_cast<int>(context.profile().limit("ranks", 64));
+  const int count = static_cast<int>(context.profile().limit("ranks"));
   const GangSpec spec = bench.gang({"g", 1}, count);
   const Time began = Clock::now();
   const std::vector<Peer*> peers = bench.start(spec);

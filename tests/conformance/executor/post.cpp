@@ -37,7 +37,7 @@ std::vector<std::string> marked_processes(const Context& context) {
 
 Duration patience(const Context& context) {
   const double seconds =
-      static_cast<double>(context.setup().running->limit.count()) / 5 * context.profile().limit("time_scale", 1);
+      static_cast<double>(context.setup().running->limit.count()) / 5 * context.profile().limit("time_scale");
   return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
 }
 

@@ -17,7 +17,7 @@ const std::vector<std::string> tables = {"plugin", "config", "fixtures", "limits
 
 class Reader {
  public:
-  explicit Reader(const std::string& path) { profile_.path = path; }
+  Reader(const std::string& path, const std::string& kind) : kind_(kind) { profile_.path = path; }
 
   Result<Profile> read() {
     toml::table root;
@@ -31,6 +31,7 @@ class Reader {
     }
     for (auto&& [key, node] : root)
       read_table(std::string(key.str()), node);
+    expect_declared();
     if (problems_.empty()) return std::move(profile_);
     return fail(ErrorCode::invalid_argument, fmt::format("{}", fmt::join(problems_, "\n")));
   }
@@ -55,8 +56,11 @@ class Reader {
       profile_.config_where[key] =
           fmt::format("{}:{}:{}", profile_.path, node.source().begin.line, node.source().begin.column);
     } else if (table == "fixtures") {
+      asked_.push_back({.table = table, .key = key, .at = node.source().begin});
+      if (node.is_boolean() && !**node.as_boolean()) return;  // as if it were not there
       profile_.fixtures[key] = fixture_values(key, node);
     } else if (table == "limits") {
+      asked_.push_back({.table = table, .key = key, .at = node.source().begin});
       const std::optional<double> value = node.value<double>();
       if (!value || !(*value > 0))
         return add(node, fmt::format("[limits] {}: {}, expected a number over 0", key, describe(node)));
@@ -69,6 +73,33 @@ class Reader {
       (table == "setup" ? profile_.setup : profile_.teardown) = command_of(table, node);
     } else {
       add(node, fmt::format("[{}] unknown key '{}'", table, key));
+    }
+  }
+
+  // A key that no case of the kind asks for would change nothing, and nobody would know.
+  void expect_declared() {
+    const std::string& kind = profile_.kind.empty() ? kind_ : profile_.kind;
+    for (const Asked& asked : asked_) {
+      std::vector<std::string> known;
+      std::string other;  // the kind that has it
+      const auto look = [&](const auto& declarations) {
+        for (const auto& one : declarations) {
+          const bool ours = kind.empty() || one.kind.empty() || one.kind == kind;
+          if (ours) known.emplace_back(one.name);
+          if (!ours && one.name == asked.key) other = one.kind;
+        }
+      };
+      if (asked.table == "limits")
+        look(limit_declarations);
+      else
+        look(fixture_declarations);
+      if (std::find(known.begin(), known.end(), asked.key) != known.end()) continue;
+      const std::string what = other.empty()
+                                   ? fmt::format("unknown key '{}'{}", asked.key, did_you_mean(asked.key, known))
+                                   : fmt::format("'{}' is a key of {}s, and this is for a {}", asked.key, other, kind);
+      add(asked.at,
+          fmt::format("[{}] {}; {}", asked.table, what,
+                      known.empty() ? "there are none" : fmt::format("there are {}", fmt::join(known, ", "))));
     }
   }
 
@@ -142,22 +173,31 @@ class Reader {
     problems_.push_back(fmt::format("{}:{}:{}: {}", profile_.path, at.line, at.column, message));
   }
 
+  // A key of [limits] or [fixtures].
+  struct Asked {
+    std::string table;
+    std::string key;
+    toml::source_position at;
+  };
+
+  const std::string kind_;
   Profile profile_;
+  std::vector<Asked> asked_;
   std::vector<std::string> problems_;
 };
 
 }  // namespace
 
-const std::vector<std::string>* Profile::fixture(std::string_view name) const {
-  const auto found = fixtures.find(std::string(name));
+const std::vector<std::string>* Profile::fixture(Fixture fixture) const {
+  const auto found = fixtures.find(std::string(fixture.declaration->name));
   return found == fixtures.end() ? nullptr : &found->second;
 }
 
-double Profile::limit(std::string_view name, double otherwise) const {
-  const auto found = limits.find(std::string(name));
-  return found == limits.end() ? otherwise : found->second;
+double Profile::limit(Limit limit) const {
+  const auto found = limits.find(std::string(limit.declaration->name));
+  return found == limits.end() ? limit.declaration->standard : found->second;
 }
 
-Result<Profile> load_profile(const std::string& path) { return Reader(path).read(); }
+Result<Profile> load_profile(const std::string& path, const std::string& kind) { return Reader(path, kind).read(); }
 
 }  // namespace weft::conformance

@@ -4,9 +4,9 @@
 //   kind = "executor"                       # only checked
 //   [config]                                # the plugin's options, as in weft.toml's [executor.config]
 //   command = ["ip", "netns", "exec", "{node}"]
-//   [fixtures]                              # words that cases ask for: needs = "fixture:nodes"
+//   [fixtures]                              # what cases ask for (profile_keys.h): needs = "fixture:nodes"
 //   nodes = ["left", "right"]
-//   [limits]                                # figures that cases use instead of their own
+//   [limits]                                # figures that cases use instead of their own (profile_keys.h)
 //   time_scale = 2.0                        # every case's deadline, and every bound on time, times this
 //   ranks = 16
 //   [setup]
@@ -25,6 +25,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/conformance/harness/profile_keys.h"
 #include "weft/status.h"
 
 namespace weft::conformance {
@@ -48,11 +49,13 @@ struct Profile {
   std::vector<Waiver> waivers;
 
   // Null where the profile has no such fixture.
-  const std::vector<std::string>* fixture(std::string_view name) const;
-  double limit(std::string_view name, double otherwise) const;
+  const std::vector<std::string>* fixture(Fixture fixture) const;
+  // The profile's figure, or the suite's own.
+  double limit(Limit limit) const;
 };
 
-// All problems at once, each with file:line:column, as for weft.toml.
-Result<Profile> load_profile(const std::string& path);
+// All problems at once, each with file:line:column, as for weft.toml. `kind`: of the plugin that it is for, which decides
+// what [limits] and [fixtures] may hold, unless the profile names one; empty: not known, every kind's are taken.
+Result<Profile> load_profile(const std::string& path, const std::string& kind);
 
 }  // namespace weft::conformance

@@ -58,7 +58,7 @@ class Runner {
   }
 
   std::chrono::milliseconds limit_of(const Case& tested) const {
-    const double scale = spec_.profile.limit("time_scale", 1);
+    const double scale = spec_.profile.limit("time_scale");
     return std::chrono::milliseconds(
         static_cast<long>(std::chrono::duration<double, std::milli>(tested.limit).count() * scale));
   }

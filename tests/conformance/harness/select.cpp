@@ -59,8 +59,8 @@ std::string unmet_need(const Case& tested, const std::vector<std::string>& capab
       const std::size_t equals = word.find('=');
       const std::size_t count = equals == std::string::npos ? 1 : std::stoul(word.substr(equals + 1));
       word = word.substr(0, equals);
-      const std::vector<std::string>* values = profile.fixture(word);
-      if (values == nullptr || values->size() < count)
+      const auto found = profile.fixtures.find(word);
+      if (found == profile.fixtures.end() || found->second.size() < count)
         return fmt::format("the profile has no [fixtures] {}{}", word,
                            count > 1 ? fmt::format(" with {} values", count) : "");
     } else {

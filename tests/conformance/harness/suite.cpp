@@ -83,8 +83,8 @@ void warn_of_expired(const Profile& profile) {
 // need. What else may be wrong with create is for the cases to say.
 Status rehearse(const RunSpec& spec, const PluginInfo& plugin) {
   if (spec.profile.config.empty()) return {};
-  const DiscoveredPlugin row = rehearse_plugin(spec.plugin_file, spec.profile.limit("time_scale", 1),
-                                               plugin_options(spec.profile, plugin).options);
+  const DiscoveredPlugin row =
+      rehearse_plugin(spec.plugin_file, spec.profile.limit("time_scale"), plugin_options(spec.profile, plugin).options);
   if (!row.refusal || row.refusal->stage != Stage::create || row.refusal->error.code != ErrorCode::invalid_argument)
     return {};
   std::string keys;  // which of them create minds is in its own words
@@ -171,8 +171,8 @@ int run_plugin(const Arguments& arguments, const std::string& file, Profile prof
   }
   if (!arguments.out.empty())
     if (const Status ready = prepare_reports(arguments.out); !ready) return say(exit_usage, ready.error().message);
-  profile.limits["time_scale"] = profile.limit("time_scale", 1) * arguments.time_scale;
-  const DiscoveredPlugin row = inspect_plugin(file, profile.limit("time_scale", 1));
+  profile.limits["time_scale"] = profile.limit("time_scale") * arguments.time_scale;
+  const DiscoveredPlugin row = inspect_plugin(file, profile.limit("time_scale"));
   if (row.refusal) return say(exit_refused, row.refusal->error.message);
   if (const Status fits = check_plugin_options(profile, row.info); !fits) return say(exit_usage, fits.error().message);
   warn_of_expired(profile);
@@ -218,7 +218,7 @@ int run_suite(const Arguments& arguments) {
   if (!file) return say(exit_usage, file.error().message);
   Profile profile;
   if (!arguments.profile.empty()) {
-    Result<Profile> loaded = load_profile(fs::absolute(arguments.profile).string());
+    Result<Profile> loaded = load_profile(fs::absolute(arguments.profile).string(), name_of_file(*file)->kind);
     if (!loaded) return say(exit_usage, loaded.error().message);
     profile = std::move(*loaded);
     if (const Status known = check_waivers(profile); !known) return say(exit_usage, known.error().message);

@@ -170,7 +170,7 @@ void expect_no_more(Context& context, const Holdings& before, std::string_view w
   std::condition_variable never;
   std::unique_lock lock(mutex);
   const Deadline deadline =
-      Deadline::in(std::chrono::milliseconds(static_cast<long>(1000 * context.profile().limit("time_scale", 1))));
+      Deadline::in(std::chrono::milliseconds(static_cast<long>(1000 * context.profile().limit("time_scale"))));
   while (true) {
     const std::string more = more_in(look_at_holdings(), before);
     if (more.empty()) return;

@@ -103,7 +103,7 @@ TEST_F(Program, TheCommandThatRepeatsACaseDoesSoWhateverItsPathsHold) {
   fs::create_directories(folder);
   const fs::path copy = folder / fs::path(mutant).filename();
   fs::copy_file(mutant, copy);
-  const std::string profile = directory_.write("my profile.toml", "[limits]\nranks = 2\n");
+  const std::string profile = directory_.write("my profile.toml", "[limits]\nspread = 2\n");
   const Ended first = run(fmt::format("--plugin \"{}\" --profile \"{}\" --filter PL-54", copy.string(), profile),
                           "WEFT_MUTANT=changes_cwd");
   EXPECT_EQ(first.code, 1) << first.printed;

@@ -132,6 +132,11 @@ TEST(Contract, CasesAreWhole) {
     EXPECT_NE(one.body, nullptr) << one.id;
     EXPECT_TRUE(std::regex_match(one.needs, std::regex(R"(((cap:[a-z_]+|fixture:[a-z_]+(=[0-9]+)?) ?)*)")))
         << one.needs;
+    const std::string needs = one.needs;
+    const std::regex fixture("fixture:([a-z_]+)");
+    for (std::sregex_iterator found(needs.begin(), needs.end(), fixture), end; found != end; ++found)
+      EXPECT_NE(find_declaration(fixture_declarations, (*found)[1].str()), nullptr)
+          << one.id << " needs " << found->str() << ", which is not in profile_keys.h";
   }
 }
 
