@@ -15,6 +15,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <locale>
 #include <new>
 #if defined(__x86_64__)
@@ -55,10 +56,11 @@ std::vector<std::string> running_threads() {
   return found;
 }
 
-std::vector<std::string> child_processes() {
+// "sleep (123)" of each process that has this parent.
+std::vector<std::string> children_of(pid_t parent, bool zombies) {
   std::vector<std::string> found;
   std::error_code error;
-  const std::string self = fmt::format("{}", ::getpid());
+  const std::string wanted = fmt::format("{}", parent);
   for (const fs::directory_entry& entry : fs::directory_iterator("/proc", error)) {
     const std::string pid = entry.path().filename().string();
     if (pid.find_first_not_of("0123456789") != std::string::npos) continue;
@@ -66,7 +68,8 @@ std::vector<std::string> child_processes() {
     const std::string line = first_line(entry.path() / "stat");
     const std::size_t close = line.rfind(')');
     if (close == std::string::npos || close + 4 >= line.size()) continue;
-    if (line.substr(close + 4, line.find(' ', close + 4) - close - 4) == self)
+    if (!zombies && line[close + 2] == 'Z') continue;
+    if (line.substr(close + 4, line.find(' ', close + 4) - close - 4) == wanted)
       found.push_back(line.substr(line.find('(') + 1, close - line.find('(') - 1) + " (" + pid + ")");
   }
   return found;
@@ -154,7 +157,7 @@ std::map<std::string, std::string> variables() {
 
 }  // namespace
 
-Holdings look_at_holdings() { return {open_descriptors(), running_threads(), child_processes()}; }
+Holdings look_at_holdings() { return {open_descriptors(), running_threads(), children_of(::getpid(), true)}; }
 
 std::string more_in(const Holdings& after, const Holdings& before) {
   std::string text;
@@ -165,19 +168,41 @@ std::string more_in(const Holdings& after, const Holdings& before) {
   return text;
 }
 
-void expect_no_more(Context& context, const Holdings& before, std::string_view when) {
+namespace {
+
+// Fails unless `left()` soon names nothing.
+void expect_soon_empty(Context& context, const std::function<std::string()>& left, std::string_view when) {
   std::mutex mutex;
   std::condition_variable never;
   std::unique_lock lock(mutex);
   const Deadline deadline =
       Deadline::in(std::chrono::milliseconds(static_cast<long>(1000 * context.profile().limit("time_scale"))));
   while (true) {
-    const std::string more = more_in(look_at_holdings(), before);
+    const std::string more = left();
     if (more.empty()) return;
     if (deadline.passed()) context.fail(fmt::format("{}: {}", when, more));
-    // Nothing tells when the kernel has taken a thread's entry away.
+    // Nothing tells when the kernel has taken a thread's or a process's entry away.
     never.wait_for(lock, std::chrono::milliseconds(5));
   }
+}
+
+}  // namespace
+
+void expect_no_more(Context& context, const Holdings& before, std::string_view when) {
+  expect_soon_empty(
+      context, [&] { return more_in(look_at_holdings(), before); }, when);
+}
+
+void expect_no_processes(Context& context, std::string_view when) {
+  const std::string self = fmt::format("({})", ::getpid());
+  const auto left = [&self] {
+    std::vector<std::string> orphans = children_of(::getppid(), false);
+    std::erase_if(orphans, [&self](const std::string& one) { return one.ends_with(self); });
+    const std::string children = words_more("child", children_of(::getpid(), true), {});
+    const std::string others = words_more("orphan", std::move(orphans), {});
+    return children + (children.empty() || others.empty() ? "" : ", ") + others;
+  };
+  expect_soon_empty(context, left, when);
 }
 
 Settings look_at_settings() {

@@ -23,6 +23,10 @@ std::string more_in(const Holdings& after, const Holdings& before);
 // the join.
 void expect_no_more(Context& context, const Holdings& before, std::string_view when);
 
+// Fails unless soon no process is left that this one started, or that was orphaned by one of those: it is the warden's child
+// then, as the case's own process is. For a body that has started none itself, in the case's own process.
+void expect_no_processes(Context& context, std::string_view when);
+
 // How the process and the calling thread are set.
 struct Settings {
   std::map<std::string, std::string> signal_handlers;  // by signal: handler, flags and mask

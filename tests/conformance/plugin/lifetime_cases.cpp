@@ -23,11 +23,14 @@ void create_makes_an_object(Context& context) {
 void rounds_leave_nothing(Context& context) {
   Bare bare(context);
   const PluginOptions options = context.options();
-  bare.destroy(bare.create(options));  // what a library makes once for the process is made now
+  // What a library makes once for the process is made now: threads and descriptors, not processes.
+  bare.destroy(bare.create(options));
+  expect_no_processes(context, "after the first object was made and destroyed");
   const Holdings before = look_at_holdings();
   for (int round = 0; round < rounds; ++round)
     bare.destroy(bare.create(options));
   expect_no_more(context, before, fmt::format("after {} objects were made and destroyed", rounds));
+  expect_no_processes(context, fmt::format("after {} objects were made and destroyed", rounds));
 }
 
 void rounds_keep_memory(Context& context) {

@@ -15,6 +15,7 @@ void loading_leaves_nothing(Context& context) {
   const Holdings before = look_at_holdings();
   Bare(context).load();
   expect_no_more(context, before, "after dlopen and weft_plugin()");
+  expect_no_processes(context, "after dlopen and weft_plugin()");
 }
 
 void probe_leaves_nothing(Context& context) {
@@ -24,6 +25,7 @@ void probe_leaves_nothing(Context& context) {
   for (int again = 0; again < 3; ++again)
     bare.probe();
   expect_no_more(context, before, "after probe");
+  expect_no_processes(context, "after probe");
 }
 
 void probe_is_steady(Context& context) {

@@ -36,6 +36,17 @@ void leave_child() {
   }
 }
 
+// A grandchild, whose parent ends at once: nobody's child but the reaper's.
+void leave_daemon() {
+  const pid_t between = ::fork();
+  if (between == 0) {
+    ::setsid();
+    leave_child();
+    ::_exit(0);
+  }
+  ::waitpid(between, nullptr, 0);
+}
+
 [[maybe_unused]] const bool at_load = [] {
   if (breaks("load_starts_thread")) start_stray_thread();
   if (breaks("load_opens_file")) (void)!::open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -82,6 +93,9 @@ void leave_behind() {
   if (breaks("leaks_fd")) (void)!::open("/dev/null", O_RDONLY | O_CLOEXEC);
   if (breaks("leaks_thread")) start_stray_thread();
   if (breaks("leaks_child")) leave_child();
+  static int made = 0;
+  if (++made == 1 && breaks("leaks_child_once")) leave_child();
+  if (made == 1 && breaks("leaks_daemon")) leave_daemon();
   if (breaks("leaks_memory")) {
     static char* volatile last;  // used, so that the allocation is not left out
     last = static_cast<char*>(std::malloc(100'000));
