@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <limits>
 
-#include "tests/conformance/balancer/fleet.h"
 #include "tests/conformance/balancer/groups.h"
+#include "tests/conformance/balancer/script.h"
 
 namespace weft::conformance {
 namespace {
@@ -24,9 +24,16 @@ void picks_only_eligible(Context& context) {
   }
 }
 
+constexpr std::string_view none_to_pick =
+    "expected the error unavailable, retryable, with a message, for the router to ask again: return "
+    "weft::fail(weft::ErrorCode::unavailable, \"...\", true)";
+
 void expect_unavailable(Context& context, const Result<Decision>& decision, std::string_view what) {
-  context.expect_error(decision, ErrorCode::unavailable, what);
-  context.expect(decision.error().retryable, fmt::format("{}: the error is not marked retryable", what));
+  if (decision) context.fail(fmt::format("{} went to replica {}, {}", what, decision->replica, none_to_pick));
+  const Error& error = decision.error();
+  if (error.code != ErrorCode::unavailable || !error.retryable || error.message.empty())
+    context.fail(fmt::format("{} failed with code {}, {}retryable, message '{}', {}", what, weft::to_string(error.code),
+                             error.retryable ? "" : "not ", error.message, none_to_pick));
 }
 
 void none_eligible(Context& context) {
@@ -100,7 +107,8 @@ void a_failed_pick_charges_nothing(Context& context) {
     }
     return made;
   };
-  context.expect(decisions(false) == decisions(true), "picks that failed changed the picks after them");
+  expect_same_picks(context, decisions(false), decisions(true), "picks failed between, for want of an eligible replica",
+                    "charge a request only once a replica is found for it");
 }
 
 // The shortest form of each code point, no surrogates: RFC 3629, section 4.

@@ -91,6 +91,15 @@ std::vector<ReplicaId> run_script(Context& context, const ScriptOptions& options
   return Script(context, options).run();
 }
 
+void expect_same_picks(Context& context, const std::vector<ReplicaId>& expected, const std::vector<ReplicaId>& found,
+                       std::string_view with, std::string_view remedy) {
+  const auto differs = std::mismatch(expected.begin(), expected.end(), found.begin(), found.end());
+  if (differs.first == expected.end() || differs.second == found.end()) return;
+  context.fail(fmt::format("pick {} of {} went to replica {} where {}, expected {} as without: {}",
+                           differs.first - expected.begin() + 1, expected.size(), *differs.second, with, *differs.first,
+                           remedy));
+}
+
 void expect_ignored(Context& context, const std::function<void(Progress&)>& junk, std::string_view what,
                     const std::function<void(Progress&)>& calm) {
   for (int round = 0; round < 4; ++round) {
@@ -102,10 +111,7 @@ void expect_ignored(Context& context, const std::function<void(Progress&)>& junk
       junk(progress);
     };
     const auto with = run_script(context, options);
-    const auto differs = std::mismatch(without.begin(), without.end(), with.begin(), with.end());
-    if (differs.first == without.end()) continue;
-    context.fail(fmt::format("{}: pick {} of a history goes to replica {}, and to {} where they were told", what,
-                             differs.first - without.begin(), *differs.first, *differs.second));
+    expect_same_picks(context, without, with, fmt::format("the balancer was told {}", what), "ignore them");
   }
 }
 

@@ -36,6 +36,11 @@ struct ScriptOptions {
 // The decisions, in order.
 std::vector<ReplicaId> run_script(Context& context, const ScriptOptions& options);
 
+// Fails at the first pick that differs: `expected` is how it goes without, `found` where `with` ("events came twice");
+// `remedy` is what a balancer should do.
+void expect_same_picks(Context& context, const std::vector<ReplicaId>& expected, const std::vector<ReplicaId>& found,
+                       std::string_view with, std::string_view remedy);
+
 // What `junk` tells a balancer must be ignored: it decides as one that was not told. `calm` is what both are told.
 void expect_ignored(Context& context, const std::function<void(Progress&)>& junk, std::string_view what,
                     const std::function<void(Progress&)>& calm = nullptr);

@@ -161,7 +161,7 @@ void World::start(std::int32_t rank, std::int32_t count, const Body& body) {
 }
 
 void World::child(std::int32_t rank, std::int32_t count, const Body& body, int report) {
-  std::string told = "an exception of unknown type left the rank";
+  std::string told;
   try {
     // The fork's copy of the parent's list is not ours to end.
     processes_.clear();
@@ -174,9 +174,8 @@ void World::child(std::int32_t rank, std::int32_t count, const Body& body, int r
     told = "+";
   } catch (const Ended& ended) {
     told = (ended.skipped ? "~" : "") + ended.message;
-  } catch (const std::exception& error) {
-    told = fmt::format("an exception left the rank: {}", error.what());
   } catch (...) {
+    told = describe_exception("the rank");
   }
   std::fflush(nullptr);
   (void)!::write(report, told.data(), std::min<std::size_t>(told.size(), 32768));

@@ -28,12 +28,9 @@ BodyResult run_body(Context& context) {
   } catch (const Ended& ended) {
     result.outcome = ended.skipped ? Outcome::skip : Outcome::fail;
     result.message = ended.message;
-  } catch (const std::exception& error) {
-    result.outcome = Outcome::fail;
-    result.message = fmt::format("an exception left the case: {}", error.what());
   } catch (...) {
     result.outcome = Outcome::fail;
-    result.message = "an exception of unknown type left the case";
+    result.message = describe_exception("the case");
   }
   result.notes = context.notes();
   result.proven = context.proven();

@@ -1,12 +1,16 @@
 #include "tests/conformance/harness/context.h"
 
+#include <cxxabi.h>
 #include <fmt/format.h>
 #include <pthread.h>
 
 #include <algorithm>
 #include <condition_variable>
+#include <cstdlib>
+#include <exception>
 #include <optional>
 #include <thread>
+#include <typeinfo>
 
 #include "tests/conformance/harness/plugin_file.h"
 #include "tests/conformance/harness/plugin_options.h"
@@ -23,6 +27,24 @@ std::mt19937_64 generator_of(std::uint64_t seed, std::string_view id) {
 }
 
 }  // namespace
+
+std::string describe_exception(std::string_view left) {
+  std::string what;
+  int failed = 0;
+  const std::type_info* const type = abi::__cxa_current_exception_type();
+  const std::unique_ptr<char, void (*)(void*)> name(
+      type == nullptr ? nullptr : abi::__cxa_demangle(type->name(), nullptr, nullptr, &failed), &std::free);
+  try {
+    throw;
+  } catch (const std::exception& error) {
+    what = fmt::format(": {}", error.what());
+  } catch (...) {
+  }
+  return fmt::format(
+      "an exception left {} ({}{}), expected an error as a value: where a call of the plugin threw it, "
+      "catch it there and return weft::fail(...)",
+      left, name == nullptr ? "of unknown type" : name.get(), what);
+}
 
 Context::Context(Setup setup)
     : setup_(std::move(setup)),
@@ -84,8 +106,8 @@ void Context::run_threads(int count, const std::function<void(int)>& body) const
       body(index);
     } catch (Ended& early) {
       ended = std::move(early);
-    } catch (const std::exception& error) {
-      ended = Ended{.skipped = false, .message = fmt::format("an exception in thread {}: {}", index, error.what())};
+    } catch (const std::exception&) {
+      ended = Ended{.skipped = false, .message = describe_exception(fmt::format("the case's thread {}", index))};
     }
     const std::lock_guard lock(mutex);
     if (ended && (!first || (first->skipped && !ended->skipped))) first = std::move(ended);

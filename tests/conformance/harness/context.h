@@ -41,6 +41,9 @@ struct Ended {
   std::string message;
 };
 
+// Within a handler: what is being handled, its type, what() and what to do about it, for a message. Not for Ended.
+std::string describe_exception(std::string_view left);
+
 // HostServices that write down what the plugin does with them.
 class RecordingHost final : public HostServices {
  public:

@@ -40,6 +40,7 @@ void notes_ignored_signals(Context& context) {
 }
 void skips(Context& context) { context.skip("no such machine"); }
 void throws(Context&) { throw std::runtime_error("boo"); }
+void throws_a_number(Context&) { throw 3; }
 void crashes(Context&) {
   std::fputs("last words\n", stderr);
   ::signal(SIGSEGV, SIG_DFL);  // past a sanitizer's handler
@@ -154,7 +155,10 @@ TEST_F(RunCases, ASkipSaysWhy) {
 
 TEST_F(RunCases, AnExceptionIsAFailure) {
   EXPECT_EQ(run_one(throws).outcome, Outcome::fail);
-  EXPECT_THAT(run_one(throws).message, HasSubstr("boo"));
+  EXPECT_EQ(run_one(throws).message,
+            "an exception left the case (std::runtime_error: boo), expected an error as a value: where a call of the "
+            "plugin threw it, catch it there and return weft::fail(...)");
+  EXPECT_THAT(run_one(throws_a_number).message, HasSubstr("an exception left the case (int), expected"));
 }
 
 TEST_F(RunCases, ACrashNamesTheSignalAndKeepsTheLastWords) {
