@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "tests/conformance/plugin/work.h"
 #include "weft/communicator.h"
 #include "weft/device.h"
 #include "weft/executor.h"
@@ -49,6 +50,17 @@ void* Bare::query(void* object, std::string_view interface_id) {
 }
 
 void Bare::destroy(void* object) { load().destroy(object); }
+
+void Bare::work(void* object) { put_to_work(context_, load().kind, object); }
+
+void Bare::working_life() {
+  load();
+  probe();
+  void* const object = create();
+  query(object, "weft.test/nothing");
+  work(object);
+  destroy(object);
+}
 
 void Bare::whole_life() {
   load();

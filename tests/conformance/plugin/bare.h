@@ -24,9 +24,13 @@ class Bare {
   void* try_create(const PluginOptions& options, Error* error);
   // The interface's query().
   void* query(void* object, std::string_view interface_id);
+  // A little of what its kind is for (work.h).
+  void work(void* object);
   void destroy(void* object);
   // Load, probe, create, ask for something unknown, destroy.
   void whole_life();
+  // The same with work between.
+  void working_life();
 
  private:
   Context& context_;

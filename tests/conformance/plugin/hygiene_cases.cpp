@@ -67,7 +67,7 @@ void writes_nothing_to(Context& context, int standard, std::string_view name) {
   std::string written;
   {
     const Capture capture(standard);
-    Bare(context).whole_life();
+    Bare(context).working_life();
     written = capture.text();
   }
   context.expect(written.empty(), fmt::format("it wrote to {}: {}", name, written));
@@ -75,7 +75,7 @@ void writes_nothing_to(Context& context, int standard, std::string_view name) {
 void standard_output(Context& context) { writes_nothing_to(context, 1, "standard output"); }
 void standard_error(Context& context) { writes_nothing_to(context, 2, "standard error"); }
 
-// One of the Settings before, with an object alive, and after.
+// One of the Settings before, with an object alive and at work, and after.
 template <auto member>
 void keeps(Context& context) {
   const auto before = look_at_settings().*member;
@@ -89,6 +89,8 @@ void keeps(Context& context) {
   expect_kept("loading or probing");
   void* const object = bare.create();
   expect_kept("create");
+  bare.work(object);
+  expect_kept("its work");
   bare.query(object, "weft.test/nothing");
   bare.destroy(object);
   expect_kept("query or destroy");
@@ -174,7 +176,7 @@ void leaves_children_of_others(Context& context) {
     siginfo_t ended{};
     ::waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOWAIT);  // a zombie now, for anyone to take
   }
-  Bare(context).whole_life();
+  Bare(context).working_life();
   for (const pid_t child : children) {
     int status = 0;
     context.expect(::waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 3,

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <exception>
 #include <limits>
 #include <utility>
 
@@ -132,6 +133,7 @@ Result<Work> MeshGroup::begin(Operation operation, const std::vector<std::span<c
 Result<Work> MeshGroup::all_reduce(Buffer inout, DType type, ReduceOp op, Stream stream) {
   WEFT_TRY(usable(stream));
   WEFT_TRY(check(inout, type));
+  if (breaks("all_reduce_replaces_terminate")) std::set_terminate([] { ::_exit(0); });
   if (static_cast<int>(op) > 2 && !breaks("any_reduction")) return refuse(ErrorCode::invalid_argument, "unknown op");
   return begin({.kind = Kind::all_reduce, .out = inout, .in = inout, .type = type, .op = op}, same_for_all(inout));
 }

@@ -1,4 +1,5 @@
 // A naive device that breaks the one rule that WEFT_MUTANT names; unset, it breaks none.
+#include <sys/stat.h>
 #include <unistd.h>
 #include <weft/device.h>
 #include <weft/plugin.h>
@@ -87,6 +88,7 @@ class Naive final : public weft::Device {
     return done(stream, args.out.rows, check_embed(args), [&] { weft::mutant::embed(args); });
   }
   Status rms_norm(const weft::NormArgs& args, Stream stream) override {
+    if (breaks("norm_changes_umask")) ::umask(077);
     return done(stream, args.in.rows, check_norm(args), [&] { weft::mutant::rms_norm(args); });
   }
   Status linear(const weft::LinearArgs& args, Stream stream) override {

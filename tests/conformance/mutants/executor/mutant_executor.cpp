@@ -1,5 +1,7 @@
 #include "tests/conformance/mutants/executor/mutant_executor.h"
 
+#include <clocale>
+
 #include "tests/conformance/mutants/executor/checks.h"
 #include "tests/conformance/mutants/executor/mutant.h"
 
@@ -33,6 +35,7 @@ Status MutantExecutor::launch(const GangSpec& spec, GangSink& sink) {
   WEFT_TRY(check(spec));
   WEFT_TRY(admit(spec, sink));
   ++launched_;
+  if (breaks("launch_changes_locale")) std::setlocale(LC_ALL, "C.UTF-8");
   if (breaks("launch_waits") && !events_.in_its_thread()) events_.drain();
   if (breaks("memory_kept")) {
     auto* const kept = new std::string(65536, 'x');

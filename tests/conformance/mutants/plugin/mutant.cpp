@@ -125,6 +125,9 @@ class InTurn final : public weft::LoadBalancer {
     if (breaks("destroy_hangs")) hang();
   }
   weft::Result<weft::Decision> pick(const weft::RequestView&, const weft::ReplicaTable& table, weft::Time) override {
+    if (breaks("pick_writes_stdout")) std::puts("picked");
+    if (breaks("pick_changes_cwd")) (void)!::chdir("/");
+    if (breaks("pick_takes_children")) (void)::waitpid(-1, nullptr, WNOHANG);
     const weft::ReplicaView* first = nullptr;
     for (const weft::ReplicaView& replica : table.replicas) {
       if (!replica.eligible) continue;
