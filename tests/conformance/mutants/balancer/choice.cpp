@@ -59,7 +59,8 @@ Choice Chooser::choose(const RequestView& request, const ReplicaTable& table, Ti
   const bool session = with_affinity_ && !request.affinity.empty();
   const bool prefix = with_affinity_ && !request.block_hashes.empty();
   if (session || prefix || (breaks("undeclared_hints") && !request.affinity.empty())) {
-    const ReplicaView* const at = home(session || !prefix ? key_of_session(request) : key_of_prefix(request), table);
+    const bool by_prefix = prefix && !session;
+    const ReplicaView* const at = home(by_prefix ? key_of_prefix(request) : key_of_session(request), by_prefix, table);
     if (at != nullptr &&
         (breaks("home_at_any_price") || ledger_.load(*at, now) <= ledger_.load(*least, now) + worth_a_prompt))
       return {at, session ? "where its session is" : "where its prefix is"};
@@ -72,11 +73,14 @@ const ReplicaView* Chooser::fewest(const ReplicaTable& table, Time now) const {
   const ReplicaView* best = nullptr;
   double fewest = 0;
   const ReplicaId last = turn(now);
+  const bool takes_the_full = breaks("picks_the_full");
+  const bool one_at_a_time = breaks("one_at_a_time");
+  const bool starves = breaks("starves_the_last") && table.replicas.size() > 200;
   const bool lowest_first = breaks("saturates") || breaks("charges_at_dispatch");
   for (const ReplicaView& row : table.replicas) {
-    if (!row.eligible && !(breaks("picks_the_full") && row.id == 3)) continue;
-    if (breaks("one_at_a_time") && row.in_flight >= 16) continue;
-    if (breaks("starves_the_last") && table.replicas.size() > 200 && &row == &table.replicas.back()) continue;
+    if (!row.eligible && !(takes_the_full && row.id == 3)) continue;
+    if (one_at_a_time && row.in_flight >= 16) continue;
+    if (starves && &row == &table.replicas.back()) continue;
     const double load = ledger_.load(row, now);
     const bool in_turn = best != nullptr && load == fewest && best->id <= last && row.id > last;
     if (best != nullptr && !(load < fewest) && !(in_turn && !lowest_first)) continue;
@@ -87,8 +91,8 @@ const ReplicaView* Chooser::fewest(const ReplicaTable& table, Time now) const {
 }
 
 // The highest score of key and replica (rendezvous hashing): who comes or goes moves its own share and no other.
-const ReplicaView* Chooser::home(std::uint64_t key, const ReplicaTable& table) const {
-  if (breaks("homes_by_row") && !table.replicas.empty()) {
+const ReplicaView* Chooser::home(std::uint64_t key, bool of_prefix, const ReplicaTable& table) const {
+  if ((breaks("homes_by_row") || (of_prefix && breaks("prefix_homes_by_row"))) && !table.replicas.empty()) {
     const ReplicaView& row = table.replicas[key % table.replicas.size()];
     return row.eligible ? &row : nullptr;
   }

@@ -21,7 +21,7 @@ class Chooser {
 
  private:
   const ReplicaView* fewest(const ReplicaTable& table, Time now) const;
-  const ReplicaView* home(std::uint64_t key, const ReplicaTable& table) const;
+  const ReplicaView* home(std::uint64_t key, bool of_prefix, const ReplicaTable& table) const;
   const ReplicaView* by_bad_habit(const RequestView& request, const ReplicaTable& table) const;
   ReplicaId turn(Time now) const;
 

@@ -101,6 +101,8 @@ class Naive final : public weft::Device {
     return done(stream, args.batch.tokens, check_rope(args), [&] { weft::mutant::rope_and_append(args); });
   }
   Status attention(const weft::AttentionArgs& args, Stream stream) override {
+    if (args.batch.tokens == 0 && breaks("refuses_an_empty_step"))
+      return weft::fail(ErrorCode::invalid_argument, "no tokens");
     return done(stream, args.batch.tokens, check_attention(args), [&] { weft::mutant::attention(args); });
   }
   Status gather_rows(const weft::TensorView& in, Buffer rows, const weft::TensorView& out, Stream stream) override {

@@ -46,6 +46,7 @@ Gang::~Gang() {
 void Gang::stop(Duration grace) {
   const std::lock_guard lock(mutex_);
   if (breaks("never_kills") && grace > Duration::zero()) grace = Duration::max();
+  if (breaks("negative_grace_is_an_hour") && grace < Duration::zero()) grace = std::chrono::hours(1);
   if (breaks("endless_grace_overflows") && grace == Duration::max()) grace = Duration::zero();
   const Time at = Deadline::in(std::max(grace, Duration::zero())).at();
   if (breaks("first_grace_counts") && stopped_ && grace > Duration::zero()) return;

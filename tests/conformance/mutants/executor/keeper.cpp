@@ -43,6 +43,7 @@ struct Plan {
   std::array<int, 4> descriptors{-1, -1, -1, -1};  // in the order above
   // Broken rules; getenv() is not for after a fork.
   bool keeps_children = false, keeps_mask = false, keeps_descriptors = false, same_group = false;
+  bool term_for_the_rank = false, keeps_children_when_told = false;
   bool output_limited = false, input_open = false, output_only = false, kills_at_once = false, keeps_strays = false;
 };
 
@@ -56,6 +57,8 @@ void switch_on(Plan& plan) {
   plan.output_only = breaks("errors_lost");
   plan.kills_at_once = breaks("no_term");
   plan.keeps_strays = breaks("strays_live_on");
+  plan.term_for_the_rank = breaks("term_for_the_rank_alone");
+  plan.keeps_children_when_told = breaks("the_stopped_leave_children");
 }
 
 std::vector<std::string> environment_of(const RankSpec& rank) {
@@ -145,8 +148,9 @@ void end_family() {
   }
 }
 
-// Until the rank has ended: does what the control socket says.
-void watch_rank(const Plan& plan, pid_t rank) {
+// Until the rank has ended: does what the control socket says. Whether that said to end it.
+bool watch_rank(const Plan& plan, pid_t rank) {
+  bool told = false;
   const int ended = static_cast<int>(::syscall(SYS_pidfd_open, rank, 0));
   bool listens = true;
   while (true) {
@@ -155,14 +159,16 @@ void watch_rank(const Plan& plan, pid_t rank) {
     if (waited[0].revents != 0) break;
     char word = 0;
     const ssize_t got = ::read(control_fd, &word, 1);
+    told = told || got == 1;
     if (got == 1 && word == 'T') {
-      ::kill(plan.same_group ? rank : -rank, plan.kills_at_once ? SIGKILL : SIGTERM);
+      ::kill(plan.same_group || plan.term_for_the_rank ? rank : -rank, plan.kills_at_once ? SIGKILL : SIGTERM);
     } else if (got == 1 || plan.die_with_head) {
       ::kill(rank, SIGKILL);
     }
     listens = got == 1;
   }
   ::close(ended);
+  return told;
 }
 
 [[noreturn]] void keep(const Plan& plan) {
@@ -186,12 +192,13 @@ void watch_rank(const Plan& plan, pid_t rank) {
   ::close(failure[0]);
   if (!plan.same_group) ::setpgid(rank, rank);
   tell(Record::What::started, rank);
-  watch_rank(plan, rank);
+  const bool told = watch_rank(plan, rank);
+  const bool keeps_children = plan.keeps_children || (told && plan.keeps_children_when_told);
   int status = 0;
-  if (!plan.keeps_children && !plan.same_group) ::kill(-rank, SIGKILL);
+  if (!keeps_children && !plan.same_group) ::kill(-rank, SIGKILL);
   while (::waitpid(rank, &status, 0) < 0 && errno == EINTR) {
   }
-  if (!plan.keeps_children && !plan.keeps_strays) end_family();
+  if (!keeps_children && !plan.keeps_strays) end_family();
   if (WIFEXITED(status))
     tell(Record::What::code, WEXITSTATUS(status));
   else

@@ -53,6 +53,8 @@ Status MutantExecutor::admit(const GangSpec& spec, GangSink& sink) {
   }
   if (closing_ && !(closed_ && breaks("launches_when_closed")))
     return fail(ErrorCode::failed_precondition, "it is closed");
+  if (breaks("a_name_is_used_up") && !names_.insert(spec.gang.id).second)
+    return fail(ErrorCode::already_exists, "gang " + spec.gang.id + " has lived");
   const auto found = living_.find(spec.gang.id);
   const bool lives = found != living_.end();
   if (lives && breaks("two_incarnations") && found->second.incarnation != spec.gang.incarnation) {
@@ -127,6 +129,8 @@ Status MutantExecutor::stop(const GangId& gang, Duration grace) {
         one.gang->stop(grace);
     if (breaks("pending_is_not_found") && !found->second.gang->was_placed())
       return fail(ErrorCode::not_found, "gang " + gang.id + " is not placed");
+    if (breaks("stop_is_lost_while_pending") && !found->second.gang->was_placed()) return {};
+    if (breaks("stop_is_lost_inside_a_sink") && events_.in_its_thread()) return {};
     found->second.gang->stop(grace);
     return {};
   }

@@ -56,6 +56,7 @@ class MutantExecutor final : public Executor {
   // Of broken rules, under mutex_ as well.
   std::function<void()> last_call_;
   std::set<std::pair<std::string, std::int64_t>> stopped_;
+  std::set<std::string> names_;  // of every gang there was
   int slipped_ = 0;
   std::atomic<int> gangs_ = 0;
   std::atomic<int> launched_ = 0;
