@@ -142,14 +142,14 @@ void Gang::keep_deadline() {
     const std::lock_guard lock(mutex_);
     terminate = stopped_ && !std::exchange(terminated_, stopped_);
   }
-  if (terminate)
+  if (terminate && !leaves_children_)
     for (const Rank& rank : ranks_)
       rank.keeper.terminate();
   if (Clock::now() < kill_at()) return;
   killed_ = true;
   if (breaks("told_before_the_kill")) return tell_and_kill_later();
   for (const Rank& rank : ranks_)
-    rank.keeper.kill();
+    leaves_children_ ? rank.keeper.kill_alone() : rank.keeper.kill();
 }
 
 void Gang::tell_and_kill_later() {

@@ -30,6 +30,8 @@ class Gang {
   void stop(Duration grace);
   // Its ranks live on and it says no more.
   void abandon();
+  // Before its last stop(): what else is in its ranks' process groups lives on.
+  void leave_children() { leaves_children_ = true; }
   bool was_placed() const { return placed_; }
 
  private:
@@ -55,6 +57,7 @@ class Gang {
   std::vector<std::int64_t> pids_;  // the same
   std::atomic<bool> placed_ = false;
   std::atomic<bool> abandoned_ = false;
+  std::atomic<bool> leaves_children_ = false;
   bool terminated_ = false;
   bool killed_ = false;
   int wake_ = -1;     // an eventfd

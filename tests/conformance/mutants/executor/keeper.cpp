@@ -43,7 +43,7 @@ struct Plan {
   std::array<int, 4> descriptors{-1, -1, -1, -1};  // in the order above
   // Broken rules; getenv() is not for after a fork.
   bool keeps_children = false, keeps_mask = false, keeps_descriptors = false, same_group = false;
-  bool term_for_the_rank = false, keeps_children_when_told = false;
+  bool term_for_the_rank = false, keeps_children_when_told = false, ends_the_stopped = false;
   bool output_limited = false, input_open = false, output_only = false, kills_at_once = false, keeps_strays = false;
 };
 
@@ -59,6 +59,7 @@ void switch_on(Plan& plan) {
   plan.keeps_strays = breaks("strays_live_on");
   plan.term_for_the_rank = breaks("term_for_the_rank_alone");
   plan.keeps_children_when_told = breaks("the_stopped_leave_children");
+  plan.ends_the_stopped = breaks("a_stopped_process_has_ended");
 }
 
 std::vector<std::string> environment_of(const RankSpec& rank) {
@@ -148,18 +149,25 @@ void end_family() {
   }
 }
 
-// Until the rank has ended: does what the control socket says. Whether that said to end it.
-bool watch_rank(const Plan& plan, pid_t rank) {
-  bool told = false;
+bool is_stopped(pid_t rank) {
+  siginfo_t info{};
+  return ::waitid(P_PID, static_cast<id_t>(rank), &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 && info.si_pid == rank;
+}
+
+// Until the rank has ended: does what the control socket says. The last word that it said, 0 where there was none.
+char watch_rank(const Plan& plan, pid_t rank) {
+  char told = 0;
   const int ended = static_cast<int>(::syscall(SYS_pidfd_open, rank, 0));
   bool listens = true;
   while (true) {
     std::array<pollfd, 2> waited{{{ended, POLLIN, 0}, {listens ? control_fd : -1, POLLIN, 0}}};
-    if (::poll(waited.data(), waited.size(), -1) < 0) continue;
+    const int ready = ::poll(waited.data(), waited.size(), plan.ends_the_stopped ? 20 : -1);
+    if (plan.ends_the_stopped && is_stopped(rank)) break;
+    if (ready <= 0) continue;
     if (waited[0].revents != 0) break;
     char word = 0;
     const ssize_t got = ::read(control_fd, &word, 1);
-    told = told || got == 1;
+    if (got == 1) told = word;
     if (got == 1 && word == 'T') {
       ::kill(plan.same_group || plan.term_for_the_rank ? rank : -rank, plan.kills_at_once ? SIGKILL : SIGTERM);
     } else if (got == 1 || plan.die_with_head) {
@@ -192,8 +200,8 @@ bool watch_rank(const Plan& plan, pid_t rank) {
   ::close(failure[0]);
   if (!plan.same_group) ::setpgid(rank, rank);
   tell(Record::What::started, rank);
-  const bool told = watch_rank(plan, rank);
-  const bool keeps_children = plan.keeps_children || (told && plan.keeps_children_when_told);
+  const char told = watch_rank(plan, rank);
+  const bool keeps_children = plan.keeps_children || (told != 0 && plan.keeps_children_when_told) || told == 'A';
   int status = 0;
   if (!keeps_children && !plan.same_group) ::kill(-rank, SIGKILL);
   while (::waitpid(rank, &status, 0) < 0 && errno == EINTR) {

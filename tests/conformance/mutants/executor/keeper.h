@@ -32,6 +32,7 @@ class Keeper {
   Record next() const;
   void terminate() const { command('T'); }  // TERM to the rank's process group
   void kill() const { command('K'); }
+  void kill_alone() const { command('A'); }  // breaks a rule: not what else is in its process group
   pid_t pid() const noexcept { return pid_; }
 
  private:

@@ -144,8 +144,10 @@ Status MutantExecutor::close() {
     const std::lock_guard lock(mutex_);
     if (breaks("closes_once") && closing_) return fail(ErrorCode::failed_precondition, "it is closed");
     closing_ = true;
-    for (auto& [id, one] : living_)
+    for (auto& [id, one] : living_) {
+      if (breaks("the_closed_leave_children")) one.gang->leave_children();
       one.gang->stop(Duration::zero());
+    }
   }
   if (breaks("close_does_not_wait")) return {};
   if (breaks("launches_slip_past_close") && launched_ > 3) {  // until one comes, where many have come
