@@ -161,7 +161,7 @@ char watch_rank(const Plan& plan, pid_t rank) {
   bool listens = true;
   while (true) {
     std::array<pollfd, 2> waited{{{ended, POLLIN, 0}, {listens ? control_fd : -1, POLLIN, 0}}};
-    const int ready = ::poll(waited.data(), waited.size(), plan.ends_the_stopped ? 20 : -1);
+    const int ready = ::poll(waited.data(), waited.size(), plan.ends_the_stopped ? 1 : -1);
     if (plan.ends_the_stopped && is_stopped(rank)) break;
     if (ready <= 0) continue;
     if (waited[0].revents != 0) break;
