@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace weft::wire {
 namespace {
@@ -44,7 +45,7 @@ Status check_range(double value, double low, double high, std::string_view what)
 }
 
 Status check_sampling(const Sampling& sampling) {
-  constexpr double any = 1e6;
+  constexpr double any = std::numeric_limits<double>::max();  // finite; what means something is the engine's to say
   WEFT_TRY(check_range(sampling.temperature(), 0, any, "temperature"));
   WEFT_TRY(check_range(sampling.top_k(), 0, 0x7fffffff, "top_k"));
   WEFT_TRY(check_range(sampling.top_p(), 0, 1, "top_p"));

@@ -60,7 +60,7 @@ Status read_generation(const nlohmann::json& generation, ModelConfig& config) {
   if (reader.find("do_sample") != nullptr) out.do_sample = reader.flag_or("do_sample", false);
   if (reader.find("temperature") != nullptr) out.temperature = reader.number("temperature", 0, 1e3);
   if (reader.find("top_k") != nullptr) out.top_k = reader.size("top_k", INT32_MAX, 0);
-  if (reader.find("top_p") != nullptr) out.top_p = reader.number("top_p", 0, 1);
+  if (reader.find("top_p") != nullptr) out.top_p = reader.number("top_p", 1e-6, 1);
   if (reader.find("min_p") != nullptr) out.min_p = reader.number("min_p", 0, 1);
   if (reader.find("repetition_penalty") != nullptr)
     out.repetition_penalty = reader.number("repetition_penalty", 1e-3, 1e3);

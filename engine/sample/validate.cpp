@@ -57,6 +57,10 @@ Status check_stop(const StopConditions& stop, std::int32_t vocabulary, bool scor
                   fmt::format("0 to max_tokens, which is {}", stop.max_tokens));
   for (const TokenId id : stop.stop_token_ids)
     WEFT_TRY(check_id("stop_token_ids", id, vocabulary));
+  const std::unordered_set<TokenId> stops(stop.stop_token_ids.begin(), stop.stop_token_ids.end());
+  if (stop.min_tokens > 0 && stops.size() >= static_cast<std::size_t>(vocabulary))
+    return refuse("min_tokens", fmt::format("{}", stop.min_tokens),
+                  "0 where stop_token_ids hold the whole vocabulary: no token is left to begin with");
   for (const std::string& text : stop.stop_strings)
     if (text.empty()) return refuse("stop", "an empty string", "at least one character, or no stop string");
   return {};

@@ -57,7 +57,12 @@ Result<Prompt> parse_messages(const Fields& body) {
 }  // namespace
 
 Result<Prompt> parse_prompt(Endpoint endpoint, const Fields& body) {
-  if (endpoint == Endpoint::chat_completions) return parse_messages(body);
+  const bool chat = endpoint == Endpoint::chat_completions;
+  const std::string_view other = chat ? "prompt" : "messages";
+  if (const Json* both = body.find(other); both != nullptr)
+    return fail(wrong(other, *both,
+                      fmt::format("nothing beside '{}': a request has one of the two", chat ? "messages" : "prompt")));
+  if (chat) return parse_messages(body);
   constexpr std::string_view expected = "text, a list of token ids, or a list of exactly one of them";
   const Json* prompt = body.find("prompt");
   if (prompt == nullptr) return fail(missing("prompt", expected));

@@ -97,6 +97,14 @@ TEST(ParseRequest, RefusesIdsThatAreNone) {
         << bad;
 }
 
+TEST(ParseRequest, TakesEitherAPromptOrMessages) {
+  EXPECT_THAT(error_of(chat(R"(, "prompt": "hello")")),
+              HasSubstr("expected nothing beside 'messages': a request has one of the two"));
+  EXPECT_THAT(error_of(completion(R"({"prompt": "hello", "messages": []})")),
+              HasSubstr("expected nothing beside 'prompt': a request has one of the two"));
+  EXPECT_TRUE(chat(R"(, "prompt": null)"));
+}
+
 TEST(ParseRequest, JoinsTextPartsAndRefusesOthers) {
   const auto parse = [](const char* content) {
     return parse_request(Endpoint::chat_completions,

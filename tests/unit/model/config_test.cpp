@@ -102,8 +102,8 @@ TEST(ModelConfig, EndIdsAreThoseOfBothFilesTogether) {
 
 TEST(ModelConfig, WrongGenerationDefaultsAreNamedWithTheirFile) {
   for (const json& generation :
-       {json{{"temperature", -1}}, json{{"top_p", 2}}, json{{"top_k", 1.5}}, json{{"do_sample", "yes"}},
-        json{{"eos_token_id", 31}}, json{{"eos_token_id", {-1}}}}) {
+       {json{{"temperature", -1}}, json{{"top_p", 2}}, json{{"top_p", 0}}, json{{"top_k", 1.5}},
+        json{{"do_sample", "yes"}}, json{{"eos_token_id", 31}}, json{{"eos_token_id", {-1}}}}) {
     const auto result = parse_model_config(tiny_config(), &generation);
     ASSERT_FALSE(result) << generation.dump();
     EXPECT_EQ(result.error().message.rfind("model: generation_config.json: '", 0), 0u) << result.error().message;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <numeric>
 
 namespace weft::engine {
 namespace {
@@ -66,6 +67,13 @@ TEST(Validate, NamesTheParameterWhatWasFoundAndTheLegalRange) {
   EXPECT_EQ(found([](S&, C& c) { c.max_tokens = 0; }), "max_tokens is 0, expected 1 or more");
   EXPECT_EQ(found([](S&, C& c) { c.min_tokens = -1; }), "min_tokens is -1, expected 0 to max_tokens, which is 16");
   EXPECT_EQ(found([](S&, C& c) { c.min_tokens = 17; }), "min_tokens is 17, expected 0 to max_tokens, which is 16");
+  EXPECT_EQ(
+      found([](S&, C& c) {
+        c.min_tokens = 2;
+        c.stop_token_ids.resize(100);
+        std::iota(c.stop_token_ids.begin(), c.stop_token_ids.end(), 0);
+      }),
+      "min_tokens is 2, expected 0 where stop_token_ids hold the whole vocabulary: no token is left to begin with");
   EXPECT_EQ(found([](S&, C& c) { c.stop_token_ids = {-1}; }),
             "stop_token_ids is token id -1, expected an id from 0 to 99");
   EXPECT_EQ(found([](S&, C& c) {

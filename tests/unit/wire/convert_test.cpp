@@ -20,7 +20,7 @@ Request some_request() {
                               .top_k = 40,
                               .top_p = 0.9,
                               .min_p = 0.1,
-                              .repetition_penalty = 1.1,
+                              .repetition_penalty = 1e9,  // "above 0" has no upper end
                               .presence_penalty = -0.5,
                               .frequency_penalty = 0.25,
                               .logit_bias = {{7, -100.0f}, {8, 1.5f}},
