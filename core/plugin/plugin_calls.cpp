@@ -5,11 +5,9 @@
 #include <mutex>
 
 namespace weft {
-namespace {
 
-// Of this process, and never destroyed: handlers of exit() come late.
-template <class Mark>
-struct Running {
+// Never destroyed: handlers of exit() come late.
+struct PluginCalls::Running {
   std::mutex mutex;  // guards the marks; held for a moment, never in a plugin's call
   std::vector<const Mark*> marks;
 
@@ -18,8 +16,6 @@ struct Running {
     return *running;
   }
 };
-
-}  // namespace
 
 std::string caught() {
   try {
@@ -32,13 +28,13 @@ std::string caught() {
 }
 
 PluginCalls::Mark::Mark(const PluginCalls& calls, const char* function) : calls_(calls), function_(function) {
-  auto& running = Running<Mark>::only();
+  Running& running = Running::only();
   const std::lock_guard lock(running.mutex);
   running.marks.push_back(this);
 }
 
 PluginCalls::Mark::~Mark() {
-  auto& running = Running<Mark>::only();
+  Running& running = Running::only();
   const std::lock_guard lock(running.mutex);
   running.marks.erase(std::find(running.marks.begin(), running.marks.end(), this));
 }
@@ -48,7 +44,7 @@ PluginCall PluginCalls::Mark::call() const {
 }
 
 std::vector<PluginCall> running_plugin_calls() {
-  auto& running = Running<PluginCalls::Mark>::only();
+  PluginCalls::Running& running = PluginCalls::Running::only();
   std::vector<PluginCall> calls;
   const std::lock_guard lock(running.mutex);
   for (const PluginCalls::Mark* mark : running.marks)

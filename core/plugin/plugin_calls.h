@@ -55,6 +55,7 @@ class PluginCalls {
     const char* const function_;
     const Time since_ = Clock::now();
   };
+  struct Running;  // the marks of this process
   friend std::vector<PluginCall> running_plugin_calls();
 
   Error thrown(const char* function) const;  // inside a catch

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_set>
+#include <vector>
 
 #include "weft/logprobs.h"
 
@@ -49,6 +50,12 @@ Status check_bias(const SamplingParams& sampling, std::int32_t vocabulary) {
   return {};
 }
 
+// Legal ids, some of them more than once, are the whole vocabulary.
+bool hold_all(const std::vector<TokenId>& ids, std::int32_t vocabulary) {
+  const auto all = static_cast<std::size_t>(vocabulary);
+  return ids.size() >= all && std::unordered_set<TokenId>(ids.begin(), ids.end()).size() == all;
+}
+
 Status check_stop(const StopConditions& stop, std::int32_t vocabulary, bool scores_prompt) {
   if (stop.max_tokens < (scores_prompt ? 0 : 1))
     return refuse("max_tokens", fmt::format("{}", stop.max_tokens), scores_prompt ? "0 or more" : "1 or more");
@@ -57,8 +64,7 @@ Status check_stop(const StopConditions& stop, std::int32_t vocabulary, bool scor
                   fmt::format("0 to max_tokens, which is {}", stop.max_tokens));
   for (const TokenId id : stop.stop_token_ids)
     WEFT_TRY(check_id("stop_token_ids", id, vocabulary));
-  const std::unordered_set<TokenId> stops(stop.stop_token_ids.begin(), stop.stop_token_ids.end());
-  if (stop.min_tokens > 0 && stops.size() >= static_cast<std::size_t>(vocabulary))
+  if (stop.min_tokens > 0 && hold_all(stop.stop_token_ids, vocabulary))
     return refuse("min_tokens", fmt::format("{}", stop.min_tokens),
                   "0 where stop_token_ids hold the whole vocabulary: no token is left to begin with");
   for (const std::string& text : stop.stop_strings)

@@ -94,7 +94,10 @@ std::vector<ReplicaId> run_script(Context& context, const ScriptOptions& options
 void expect_same_picks(Context& context, const std::vector<ReplicaId>& expected, const std::vector<ReplicaId>& found,
                        std::string_view with, std::string_view remedy) {
   const auto differs = std::mismatch(expected.begin(), expected.end(), found.begin(), found.end());
-  if (differs.first == expected.end() || differs.second == found.end()) return;
+  if (differs.first == expected.end() && differs.second == found.end()) return;
+  if (differs.first == expected.end() || differs.second == found.end())
+    context.fail(
+        fmt::format("{} picks where {}, expected {} as without: {}", found.size(), with, expected.size(), remedy));
   context.fail(fmt::format("pick {} of {} went to replica {} where {}, expected {} as without: {}",
                            differs.first - expected.begin() + 1, expected.size(), *differs.second, with, *differs.first,
                            remedy));

@@ -274,7 +274,7 @@ void the_next_incarnation_opens(Context& context) {
 
 // Until the store has a key of the group, which its owner does not tell; or a while, of a communicator without keys.
 void await_keys(const Context& context, World& world, const std::string& group) {
-  const Deadline deadline = Deadline::in(scaled(context, seconds(1)));
+  const Deadline deadline = Deadline::in(context.scaled(seconds(1)));
   while (!deadline.passed() && context.take(world.store().list("group/" + group, patience(context)), "list").empty())
     (void)world.store().wait({"case/never"}, Deadline::in(milliseconds(5)));
 }

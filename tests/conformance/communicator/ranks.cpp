@@ -50,12 +50,8 @@ void await_mark(const Context& context, StoreClient& store, const std::string& n
 
 std::string member_name(std::int32_t position) { return fmt::format("rank {} (tp {})", position + 10, position); }
 
-Duration scaled(const Context& context, Duration duration) {
-  return std::chrono::duration_cast<Duration>(duration * context.profile().limit("time_scale"));
-}
-
 Deadline patience(const Context& context) {
-  return Deadline::in(scaled(context, std::chrono::seconds(30))).earlier(context.deadline());
+  return Deadline::in(context.scaled(std::chrono::seconds(30))).earlier(context.deadline());
 }
 
 GroupSpec Rank::spec(std::string id) const {
@@ -114,7 +110,6 @@ void Rank::await(const std::string& name) const { await_mark(context, store, nam
 bool Rank::mark_within(const std::string& name, Duration limit) const {
   return store.wait({mark_key(name)}, Deadline::in(limit)).has_value();
 }
-Duration Rank::scaled(Duration duration) const { return conformance::scaled(context, duration); }
 
 World::World(Context& context) : context_(context), board_(make_board()), store_(server_.address()) {}
 

@@ -62,12 +62,10 @@ struct Rank {
   void await(const std::string& name) const;
   // Waits until a mark comes or the time is over; whether it came.
   bool mark_within(const std::string& name, Duration limit) const;
-  // `duration` as the profile's time_scale stretches it; for bounds.
-  Duration scaled(Duration duration) const;
+  Duration scaled(Duration duration) const { return context.scaled(duration); }
 };
 
 std::string member_name(std::int32_t position);
-Duration scaled(const Context& context, Duration duration);
 // A deadline for what should succeed: generous, and before the case's own.
 Deadline patience(const Context& context);
 

@@ -35,11 +35,7 @@ std::vector<std::string> marked_processes(const Context& context) {
 
 }  // namespace
 
-Duration patience(const Context& context) {
-  const double seconds =
-      static_cast<double>(context.setup().running->limit.count()) / 5 * context.profile().limit("time_scale");
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
-}
+Duration patience(const Context& context) { return context.scaled(context.setup().running->limit) / 5; }
 
 Peer::~Peer() { ::close(socket_); }
 

@@ -64,6 +64,10 @@ const LoadedPlugin& Context::plugin() {
   return *plugin_;
 }
 
+Duration Context::scaled(Duration duration) const {
+  return std::chrono::duration_cast<Duration>(duration * profile().limit("time_scale"));
+}
+
 bool Context::declares(std::string_view capability) { return plugin().has(capability); }
 
 PluginOptions Context::options(const std::vector<std::pair<std::string, std::string>>& overrides) {

@@ -105,6 +105,8 @@ class Context {
   const std::filesystem::path& directory() const noexcept { return setup_.directory; }
   const std::string& program() const noexcept { return setup_.program; }
   Deadline deadline() const noexcept { return setup_.deadline; }
+  // `duration` as the profile's time_scale stretches it: for bounds on time, and for deadlines.
+  Duration scaled(Duration duration) const;
   Level level() const noexcept { return setup_.level; }
   // Of this case and the run's --seed; the same draws when the printed command is repeated.
   std::mt19937_64& random() noexcept { return random_; }

@@ -53,20 +53,12 @@ void Bare::destroy(void* object) { load().destroy(object); }
 
 void Bare::work(void* object) { put_to_work(context_, load().kind, object); }
 
-void Bare::working_life() {
+void Bare::live(bool at_work) {
   load();
   probe();
   void* const object = create();
   query(object, "weft.test/nothing");
-  work(object);
-  destroy(object);
-}
-
-void Bare::whole_life() {
-  load();
-  probe();
-  void* const object = create();
-  query(object, "weft.test/nothing");
+  if (at_work) work(object);
   destroy(object);
 }
 

@@ -28,11 +28,13 @@ class Bare {
   void work(void* object);
   void destroy(void* object);
   // Load, probe, create, ask for something unknown, destroy.
-  void whole_life();
+  void whole_life() { live(false); }
   // The same with work between.
-  void working_life();
+  void working_life() { live(true); }
 
  private:
+  void live(bool at_work);
+
   Context& context_;
   const weft_plugin_descriptor* descriptor_ = nullptr;
 };

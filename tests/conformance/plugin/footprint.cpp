@@ -175,8 +175,7 @@ void expect_soon_empty(Context& context, const std::function<std::string()>& lef
   std::mutex mutex;
   std::condition_variable never;
   std::unique_lock lock(mutex);
-  const Deadline deadline =
-      Deadline::in(std::chrono::milliseconds(static_cast<long>(1000 * context.profile().limit("time_scale"))));
+  const Deadline deadline = Deadline::in(context.scaled(std::chrono::seconds(1)));
   while (true) {
     const std::string more = left();
     if (more.empty()) return;

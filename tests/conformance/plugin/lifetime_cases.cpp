@@ -109,7 +109,7 @@ void declared_values_are_taken(Context& context) {
 
 void end_is_prompt(Context& context) {
   Bare bare(context);
-  const Duration limit = std::chrono::milliseconds(static_cast<long>(2000 * context.profile().limit("time_scale")));
+  const Duration limit = context.scaled(std::chrono::seconds(2));
   void* const object = bare.create();
   const Time started = Clock::now();
   bare.destroy(object);

@@ -16,9 +16,7 @@
 namespace weft::conformance {
 namespace {
 
-Duration patience(const Context& context) {
-  return std::chrono::milliseconds(static_cast<long>(5000 * context.profile().limit("time_scale")));
-}
+Duration patience(const Context& context) { return context.scaled(std::chrono::seconds(5)); }
 
 class ExitSink final : public GangSink {
  public:
