@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "engine/weights/json_file.h"
@@ -36,13 +37,20 @@ void ConfigReader::problem(std::string_view key, const Json* found, const std::s
   const auto at = object_.find(key);
   const bool is_null = found == nullptr && at != object_.end();
   problem(fmt::format("'{}' is {}, expected {}", key, is_null ? "null" : shown(found), expected));
+  distrust(key);
 }
 
-void ConfigReader::problem(std::string text) { problems_.push_back(std::move(text)); }
+void ConfigReader::problem(std::string text) {
+  if (std::find(problems_.begin(), problems_.end(), text) == problems_.end()) problems_.push_back(std::move(text));
+}
+
+bool ConfigReader::trusts(std::initializer_list<std::string_view> keys) const {
+  return std::none_of(keys.begin(), keys.end(), [&](std::string_view key) { return distrusted_.count(key) != 0; });
+}
 
 void ConfigReader::take_problems(const ConfigReader& other, std::string_view context) {
   for (const std::string& text : other.problems_)
-    problems_.push_back(fmt::format("{}: {}", context, text));
+    problem(fmt::format("{}: {}", context, text));
 }
 
 std::int32_t ConfigReader::size(std::string_view key, std::int32_t high, std::int32_t low) {
@@ -53,6 +61,8 @@ std::int32_t ConfigReader::size(std::string_view key, std::int32_t high, std::in
 }
 
 std::int32_t ConfigReader::size_or(std::string_view key, std::int32_t fallback, std::int32_t high, std::int32_t low) {
+  if (has(key) && find(key) == nullptr)
+    problem(key, nullptr, fmt::format("a whole number from {} to {} (without the key: {})", low, high, fallback));
   return find(key) == nullptr ? fallback : size(key, high, low);
 }
 
@@ -67,21 +77,23 @@ double ConfigReader::number(std::string_view key, double low, double high) {
 }
 
 double ConfigReader::number_or(std::string_view key, double fallback, double low, double high) {
+  if (has(key) && find(key) == nullptr)
+    problem(key, nullptr, fmt::format("a number from {} to {} (without the key: {})", low, high, fallback));
   return find(key) == nullptr ? fallback : number(key, low, high);
 }
 
 bool ConfigReader::flag_or(std::string_view key, bool fallback) {
   const Json* value = find(key);
-  if (value == nullptr) return fallback;
+  if (value == nullptr) return !has(key) && fallback;
   if (!value->is_boolean()) problem(key, value, "true or false");
   return value->is_boolean() && value->get<bool>();
 }
 
-std::string ConfigReader::text_or(std::string_view key, std::string fallback) {
+std::string ConfigReader::text_or(std::string_view key, std::string fallback, const std::string& expected) {
+  if (!has(key)) return fallback;
   const Json* value = find(key);
-  if (value == nullptr) return fallback;
-  if (value->is_string()) return value->get<std::string>();
-  problem(key, value, "text");
+  if (value != nullptr && value->is_string()) return value->get<std::string>();
+  problem(key, value, expected);
   return fallback;
 }
 

@@ -18,12 +18,19 @@ constexpr const char* config_name = "config.json";
 constexpr const char* generation_name = "generation_config.json";
 constexpr Bytes max_config_bytes = 4u << 20;
 
-Result<const Family*> find_family(const nlohmann::json& config) {
-  const auto list = config.find("architectures");
-  if (list == config.end() || !list->is_array() || list->empty() || !list->front().is_string())
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("model: {}: no 'architectures', expected a list with one of {}", config_name,
-                            fmt::join(known_architectures(), ", ")));
+Result<const Family*> find_family(ConfigReader& reader) {
+  const nlohmann::json* list = reader.find("architectures");
+  const bool is_list = list != nullptr && list->is_array();
+  if (!is_list || list->empty() || !list->front().is_string()) {
+    const std::string expected = fmt::format("a list with one of {}", fmt::join(known_architectures(), ", "));
+    if (!is_list)
+      reader.problem("architectures", list, expected);
+    else if (list->empty())
+      reader.problem("'architectures' is an empty list, expected " + expected);
+    else
+      reader.problem("architectures[0]", &list->front(), "a name, in " + expected);
+    return fail(reader.status().error());
+  }
   const auto& name = list->front().get_ref<const std::string&>();
   for (const Family& family : families())
     if (family.architecture == name) return &family;
@@ -34,17 +41,19 @@ Result<const Family*> find_family(const nlohmann::json& config) {
 
 DType read_dtype(ConfigReader& reader) {
   const char* key = reader.find("dtype") != nullptr ? "dtype" : "torch_dtype";  // transformers 5, 4
-  const std::string name = reader.text_or(key, "float32");
+  constexpr const char* expected = "float32, float16 or bfloat16";
+  if (reader.find(key) == nullptr) return DType::f32;  // null too
+  const std::string name = reader.text_or(key, "float32", expected);
   if (name == "float32") return DType::f32;
   if (name == "float16") return DType::f16;
   if (name == "bfloat16") return DType::bf16;
-  reader.problem(key, reader.find(key), "float32, float16 or bfloat16");
+  reader.problem(key, reader.find(key), expected);
   return DType::f32;
 }
 
 void add_end_ids(ConfigReader& reader, ModelConfig& config) {
   for (const TokenId id : reader.ids("eos_token_id")) {
-    if (id >= config.shape.vocabulary)
+    if (id >= config.shape.vocabulary && reader.trusts({"vocab_size"}))
       reader.problem("eos_token_id", reader.find("eos_token_id"),
                      fmt::format("ids below the vocabulary's {}", config.shape.vocabulary));
     config.end_ids.push_back(id);
@@ -78,8 +87,8 @@ std::vector<std::string> known_architectures() {
 }
 
 Result<ModelConfig> parse_model_config(const nlohmann::json& config, const nlohmann::json* generation) {
-  WEFT_ASSIGN(family, find_family(config));
   ConfigReader reader(config, config_name);
+  WEFT_ASSIGN(family, find_family(reader));
   if (const auto* quantized = reader.find("quantization_config"))
     reader.problem("quantization_config", quantized, "none: quantised checkpoints are not in this version");
   ModelConfig out;
@@ -88,7 +97,7 @@ Result<ModelConfig> parse_model_config(const nlohmann::json& config, const nlohm
   family->describe(reader, out);
   add_end_ids(reader, out);
   if (reader.find("bos_token_id") != nullptr)
-    out.bos_id = reader.size("bos_token_id", std::max(0, out.shape.vocabulary - 1), 0);
+    out.bos_id = reader.size("bos_token_id", reader.trusts({"vocab_size"}) ? out.shape.vocabulary - 1 : INT32_MAX, 0);
   WEFT_TRY(reader.status());
   if (generation != nullptr) WEFT_TRY(read_generation(*generation, out));
   if (const auto missing = unsupported_features(out.decoder); !missing.empty())

@@ -27,10 +27,10 @@ void read_ropes(ConfigReader& reader, ModelConfig& config) {
 
 void read_layers(ConfigReader& reader, ModelConfig& config) {
   const std::int32_t window = reader.size_or("sliding_window", 4096, INT32_MAX);
-  const char* key =
-      reader.find("sliding_window_pattern") != nullptr ? "sliding_window_pattern" : "_sliding_window_pattern";
-  const std::int32_t pattern = reader.size_or(key, 6, INT32_MAX);  // every so manieth layer sees all
   const std::vector<bool> sliding = sliding_layers(reader, config.shape);
+  const char* key = reader.has("sliding_window_pattern") ? "sliding_window_pattern" : "_sliding_window_pattern";
+  // Every so manieth layer sees all; layer_types says more.
+  const std::int32_t pattern = sliding.empty() ? reader.size_or(key, 6, INT32_MAX) : 1;
   for (std::size_t i = 0; i < config.decoder.layers.size(); ++i) {
     const bool slides = sliding.empty() ? (i + 1) % static_cast<std::size_t>(pattern) != 0 : sliding[i];
     config.decoder.layers[i] = {.rope = slides ? 1 : 0, .window = slides ? window : 0};
@@ -53,7 +53,8 @@ void describe_gemma3(ConfigReader& reader, ModelConfig& config) {
   decoder.embedding_scale = std::sqrt(static_cast<double>(config.shape.hidden));
   decoder.attention_scale = 1 / std::sqrt(reader.number_or("query_pre_attn_scalar", 256, 1e-3, 1e6));
   // attn_logit_softcapping is Gemma 2's: transformers reads it and caps nothing with it here.
-  decoder.logit_soft_cap = reader.number_or("final_logit_softcapping", 0, 0, 1e6);
+  if (reader.find("final_logit_softcapping") != nullptr)  // null: none
+    decoder.logit_soft_cap = reader.number("final_logit_softcapping", 0, 1e6);
   TensorNames& names = decoder.names = llama_tensor_names();
   names.query_norm = "model.layers.{}.self_attn.q_norm.weight";
   names.key_norm = "model.layers.{}.self_attn.k_norm.weight";

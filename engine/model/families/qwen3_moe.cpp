@@ -8,7 +8,8 @@ namespace {
 
 // transformers 4 says num_experts, transformers 5 num_local_experts.
 std::string_view count_key(const ConfigReader& reader) {
-  return reader.find("num_local_experts") != nullptr ? "num_local_experts" : "num_experts";
+  const bool is_five = reader.find("num_local_experts") != nullptr || !reader.has("num_experts");
+  return is_five ? "num_local_experts" : "num_experts";
 }
 
 // Layers with an MLP: those of `mlp_only_layers`, and those between every `decoder_sparse_step`-th.

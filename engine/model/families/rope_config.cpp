@@ -5,12 +5,25 @@
 namespace weft::engine {
 namespace {
 
-RopeSpec::Scaling read_scaling(ConfigReader& rope, std::string_view key) {
-  const std::string type = rope.text_or(key, "default");
+// Both names are in use; transformers looks for rope_type first. Without either, transformers 4 fails, and transformers 5 takes
+// "default", which scales nothing: right for a base alone, while numbers of a scaling would be ignored in silence.
+RopeSpec::Scaling read_scaling(ConfigReader& rope, const nlohmann::json& object) {
+  constexpr const char* expected = "default, linear or llama3";
+  const char* key = rope.has("rope_type") ? "rope_type" : "type";
+  if (!rope.has(key)) {
+    for (const auto& [other, value] : object.items()) {
+      if (other == "rope_theta" || other == "partial_rotary_factor") continue;
+      rope.problem(fmt::format("neither 'rope_type' nor 'type' says what '{}' is for, expected one of them: {}", other,
+                               expected));
+      break;
+    }
+    return RopeSpec::Scaling::none;
+  }
+  const std::string type = rope.text_or(key, "default", expected);
   if (type == "default") return RopeSpec::Scaling::none;
   if (type == "linear") return RopeSpec::Scaling::linear;
   if (type == "llama3") return RopeSpec::Scaling::llama3;
-  rope.problem(key, rope.find(key), "default, linear or llama3");
+  rope.problem(key, rope.find(key), expected);
   return RopeSpec::Scaling::none;
 }
 
@@ -21,7 +34,8 @@ void read_scaling_values(ConfigReader& rope, std::int32_t context, RopeSpec& spe
   spec.low_frequency_factor = rope.number("low_freq_factor", 1e-3, 1e6);
   spec.high_frequency_factor = rope.number("high_freq_factor", 1e-3, 1e6);
   spec.original_context = rope.size_or("original_max_position_embeddings", context, INT32_MAX);
-  if (spec.high_frequency_factor <= spec.low_frequency_factor)
+  const bool both_known = rope.trusts({"low_freq_factor", "high_freq_factor"});
+  if (both_known && spec.high_frequency_factor <= spec.low_frequency_factor)
     rope.problem("high_freq_factor", rope.find("high_freq_factor"),
                  fmt::format("more than low_freq_factor, {}", spec.low_frequency_factor));
 }
@@ -37,24 +51,31 @@ void set_dimensions(ConfigReader& reader, const ModelShape& shape, double share,
 
 RopeSpec read_rope(ConfigReader& reader, const ModelShape& shape, const RopeKeys& keys) {
   RopeSpec spec;
-  spec.theta = reader.number_or(keys.theta, keys.default_theta, 1, 1e12);
-  double share = reader.number_or("partial_rotary_factor", 1, 0, 1);
-  if (keys.object == nullptr) {
-    set_dimensions(reader, shape, share, spec);
-    return spec;
-  }
-  if (!keys.object->is_object()) {
+  const bool has_object = keys.object != nullptr;
+  if (has_object && !keys.object->is_object()) {
     reader.problem(keys.name, keys.object, "an object");
     return spec;
   }
-  ConfigReader rope(*keys.object, reader.label());
-  for (const auto& [key, value] : keys.object->items())
-    if (value.is_object()) rope.problem(key, &value, "a number: one rope for all layers");
-  spec.theta = rope.number_or("rope_theta", spec.theta, 1, 1e12);
-  spec.scaling = read_scaling(rope, rope.find("rope_type") == nullptr ? "type" : "rope_type");
-  read_scaling_values(rope, shape.max_context, spec);
-  share = rope.number_or("partial_rotary_factor", share, 0, 1);
-  set_dimensions(rope, shape, share, spec);
+  const nlohmann::json none = nlohmann::json::object();
+  const nlohmann::json& object = has_object ? *keys.object : none;
+  ConfigReader rope(object, reader.label());
+  bool is_one = true;
+  for (const auto& [key, value] : object.items()) {
+    if (!value.is_object()) continue;
+    rope.problem(key, &value, "a number: one rope for all layers");
+    is_one = false;
+  }
+  // What the object says counts, and what stands outside is not read then.
+  ConfigReader& theta = rope.has("rope_theta") ? rope : reader;
+  spec.theta = theta.number_or(rope.has("rope_theta") ? "rope_theta" : keys.theta, keys.default_theta, 1, 1e12);
+  ConfigReader& share = rope.has("partial_rotary_factor") ? rope : reader;
+  const double turned = share.number_or("partial_rotary_factor", 1, 0, 1);
+  if (reader.trusts({"head_dim"}) && share.trusts({"partial_rotary_factor"}))
+    set_dimensions(share, shape, turned, spec);
+  if (is_one) {
+    spec.scaling = read_scaling(rope, object);
+    read_scaling_values(rope, shape.max_context, spec);
+  }
   reader.take_problems(rope, keys.name);
   return spec;
 }

@@ -30,6 +30,13 @@ void expect_refused(const json& config, const std::string& part, ErrorCode code 
   EXPECT_EQ(result.error().code, code);
 }
 
+// All that is said of a config: nothing before, between or behind.
+void expect_told(const json& config, const std::string& problems) {
+  const auto result = parse_model_config(config, nullptr);
+  ASSERT_FALSE(result) << problems;
+  EXPECT_EQ(result.error().message, "model: config.json: " + problems);
+}
+
 json without(json config, const char* key) {
   config.erase(key);
   return config;
@@ -135,6 +142,127 @@ TEST(ModelConfig, EveryProblemIsNamedAtOnce) {
   expect_refused(tiny_config({{"hidden_size", 0}, {"vocab_size", -1}}), "; 'vocab_size' is -1");
 }
 
+TEST(ModelConfig, AValueThatWasRefusedMakesNoFurtherErrors) {
+  expect_told(tiny_config({{"vocab_size", nullptr}, {"eos_token_id", {5, 7}}, {"bos_token_id", 9}}),
+              "'vocab_size' is null, expected a whole number from 1 to 16777216");
+  expect_told(tiny_config({{"head_dim", 0}}), "'head_dim' is 0, expected a whole number from 1 to 4096");
+  for (const json& wrong : {json(nullptr), json(-1)}) {
+    const std::string told = "'num_attention_heads' is " + wrong.dump() + ", expected a whole number from 1 to 16384";
+    expect_told(tiny_config({{"num_attention_heads", wrong}}), told);
+    expect_told(without(tiny_config({{"num_attention_heads", wrong}, {"num_key_value_heads", nullptr}}), "head_dim"),
+                told);
+  }
+  expect_told(without(tiny_config({{"hidden_size", "x"}}), "head_dim"),
+              "'hidden_size' is 'x', expected a whole number from 1 to 1048576");
+  expect_told(without(tiny_config({{"hidden_size", 4}}), "head_dim"),
+              "'hidden_size' is 4, expected a multiple of num_attention_heads, 6 (there is no head_dim)");
+  expect_told(tiny_config({{"architectures", {"MixtralForCausalLM"}}, {"num_local_experts", 0}}),
+              "'num_local_experts' is 0, expected a whole number from 1 to 4096");
+  expect_told(tiny_config({{"architectures", {"Qwen2ForCausalLM"}},
+                           {"num_hidden_layers", 0},
+                           {"layer_types", {"full_attention", "full_attention"}}}),
+              "'num_hidden_layers' is 0, expected a whole number from 1 to 4096");
+  expect_told(tiny_config({{"rope_parameters", {{"rope_type", "llama3"}}}}),
+              "rope_parameters: 'factor' is missing, expected a number from 1 to 1000000; rope_parameters: "
+              "'low_freq_factor' is missing, expected a number from 0.001 to 1000000; rope_parameters: "
+              "'high_freq_factor' is missing, expected a number from 0.001 to 1000000");
+}
+
+TEST(ModelConfig, AKeyThatIsReadTwiceIsToldOnce) {
+  const auto told = [](const char* architecture, const char* key) {
+    json config = tiny_config({{"architectures", {architecture}}, {"rope_parameters", nullptr}, {key, "x"}});
+    const auto result = parse_model_config(config, nullptr);
+    EXPECT_FALSE(result);
+    return result ? std::string() : result.error().message;
+  };
+  EXPECT_EQ(told("Gemma3ForCausalLM", "partial_rotary_factor"),
+            "model: config.json: 'partial_rotary_factor' is 'x', expected a number from 0 to 1");
+  EXPECT_EQ(told("Qwen3MoeForCausalLM", "use_sliding_window"),
+            "model: config.json: 'use_sliding_window' is 'x', expected true or false");
+}
+
+TEST(ModelConfig, NullIsRefusedWhereTransformersHasNoMeaningForIt) {
+  const auto refused = [](const char* architecture, const char* key, const char* expected) {
+    expect_refused(tiny_config({{"architectures", {architecture}}, {key, nullptr}}),
+                   std::string("'") + key + "' is null, expected " + expected);
+  };
+  const char* llama = "LlamaForCausalLM";
+  refused(llama, "rms_norm_eps", "a number from 0 to 1 (without the key: 1e-06)");
+  refused(llama, "hidden_act", "silu, gelu or gelu_pytorch_tanh");
+  refused("MixtralForCausalLM", "num_experts_per_tok", "a whole number from 1 to 4096 (without the key: 2)");
+  refused("MixtralForCausalLM", "num_local_experts", "a whole number");
+  refused("Qwen3MoeForCausalLM", "num_experts", "a whole number");
+  refused("Qwen3MoeForCausalLM", "num_local_experts", "a whole number");
+  refused("Qwen3MoeForCausalLM", "moe_intermediate_size", "a whole number");
+  refused("Qwen3ForCausalLM", "head_dim", "a whole number from 1 to 4096 (without the key: 128)");
+  refused("GraniteMoeForCausalLM", "logits_scaling", "a number");
+  json four = without(tiny_config({{"rope_theta", nullptr}}), "rope_parameters");
+  expect_told(four, "'rope_theta' is null, expected a number from 1 to 1000000000000 (without the key: 10000)");
+  json gemma = without(four, "rope_theta");
+  gemma["architectures"] = {"Gemma3ForCausalLM"};
+  gemma["sliding_window"] = nullptr;
+  expect_told(gemma, "'sliding_window' is null, expected a whole number from 1 to 2147483647 (without the key: 4096)");
+  json scaling = {{"rope_type", "llama3"}, {"factor", 8.0}, {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0}};
+  EXPECT_EQ(parsed(tiny_config({{"rope_parameters", scaling}})).decoder.ropes[0].original_context, 64);
+  scaling["original_max_position_embeddings"] = nullptr;
+  expect_refused(tiny_config({{"rope_parameters", scaling}}),
+                 "rope_parameters: 'original_max_position_embeddings' is null, expected a whole number");
+}
+
+TEST(ModelConfig, NullMeansWhatTransformersTakesItFor) {
+  const json nulls = {{"head_dim", nullptr},
+                      {"num_key_value_heads", nullptr},
+                      {"rope_parameters", nullptr},
+                      {"rope_scaling", nullptr},
+                      {"dtype", nullptr},
+                      {"eos_token_id", nullptr},
+                      {"bos_token_id", nullptr},
+                      {"quantization_config", nullptr},
+                      {"tie_word_embeddings", nullptr},
+                      {"attention_bias", nullptr},
+                      {"hidden_size", 24}};
+  const ModelConfig config = parsed(tiny_config(nulls));
+  EXPECT_EQ(config.shape.head_dim, 4);
+  EXPECT_EQ(config.shape.kv_heads, 6);
+  EXPECT_EQ(config.decoder.ropes[0].theta, 10000);
+  EXPECT_FALSE(config.decoder.qkv_bias);
+  const json gemma = {{"architectures", {"Gemma3ForCausalLM"}},
+                      {"rope_parameters", nullptr},
+                      {"final_logit_softcapping", nullptr},
+                      {"tie_word_embeddings", nullptr}};
+  EXPECT_EQ(parsed(tiny_config(gemma)).decoder.logit_soft_cap, 0);
+  EXPECT_FALSE(parsed(tiny_config(gemma)).shape.tied_embeddings) << "false in Python, unlike a missing key";
+}
+
+TEST(ModelConfig, AScalingWithoutItsTypeIsRefused) {
+  const json layout = without(tiny_config(), "rope_parameters");
+  const auto scaled = [&](const json& value) {
+    json config = layout;
+    config["rope_scaling"] = value;
+    return config;
+  };
+  expect_told(scaled({{"factor", 4.0}}),
+              "rope_scaling: neither 'rope_type' nor 'type' says what 'factor' is for, expected one of them: default, "
+              "linear or llama3");
+  expect_refused(tiny_config({{"rope_parameters", {{"rope_theta", 1e4}, {"factor", 4.0}}}}),
+                 "rope_parameters: neither 'rope_type' nor 'type'");
+  expect_told(scaled({{"type", nullptr}}), "rope_scaling: 'type' is null, expected default, linear or llama3");
+  EXPECT_EQ(parsed(scaled({{"type", "linear"}, {"factor", 4.0}})).decoder.ropes[0].factor, 4);
+  EXPECT_EQ(parsed(tiny_config({{"rope_parameters", {{"rope_theta", 5e5}}}})).decoder.ropes[0].theta, 5e5);
+}
+
+TEST(ModelConfig, WrongLayerTypesSayWhichAndHowMany) {
+  const auto types = [](const json& value) {
+    return tiny_config({{"architectures", {"Qwen2ForCausalLM"}}, {"layer_types", value}});
+  };
+  expect_told(types({"full_attention", "chunked_attention", "mamba"}),
+              "'layer_types[1]' is 'chunked_attention', expected full_attention or sliding_attention");
+  expect_told(types({"full_attention"}), "'layer_types' has 1 entries, expected one a layer, 3");
+  expect_told(
+      types("full_attention"),
+      "'layer_types' is 'full_attention', expected a list with full_attention or sliding_attention for each layer");
+}
+
 TEST(ModelConfig, WrongRopesAreNamed) {
   const auto rope = [](const json& value) { return tiny_config({{"rope_parameters", value}}); };
   expect_refused(rope({{"rope_type", "yarn"}}),
@@ -153,8 +281,14 @@ TEST(ModelConfig, AnUnknownArchitectureListsTheKnown) {
       "LlamaForCausalLM, MistralForCausalLM, MixtralForCausalLM, Olmo2ForCausalLM, Phi3ForCausalLM, "
       "Qwen2ForCausalLM, Qwen3ForCausalLM, Qwen3MoeForCausalLM",
       ErrorCode::unimplemented);
-  for (const json& none : {json(nullptr), json::array(), json("LlamaForCausalLM"), json{3}})
-    expect_refused(tiny_config({{"architectures", none}}), "no 'architectures'");
+  const auto told = [](const json& value, const std::string& found) {
+    expect_refused(tiny_config({{"architectures", value}}), found + ", expected a");
+  };
+  expect_refused(without(tiny_config(), "architectures"), "'architectures' is missing, expected a list with one of");
+  told(nullptr, "'architectures' is null");
+  told(json::array(), "'architectures' is an empty list");
+  told("LlamaForCausalLM", "'architectures' is 'LlamaForCausalLM'");
+  told(json::array({3}), "'architectures[0]' is 3");
 }
 
 TEST(ModelConfig, AbsentAndNullWindowsOfMistralDiffer) {
@@ -164,7 +298,7 @@ TEST(ModelConfig, AbsentAndNullWindowsOfMistralDiffer) {
   EXPECT_EQ(window({{"architectures", {"MistralForCausalLM"}}, {"sliding_window", 16}}), 16);
   EXPECT_EQ(window({{"architectures", {"Qwen2ForCausalLM"}}, {"sliding_window", 16}}), 0);
   expect_refused(tiny_config({{"architectures", {"Qwen2ForCausalLM"}}, {"layer_types", {"full_attention"}}}),
-                 "'layer_types' is a list, expected a list of 3 times");
+                 "'layer_types' has 1 entries, expected one a layer, 3");
 }
 
 TEST(ModelConfig, ExpertsAreReadFromBothLayouts) {
