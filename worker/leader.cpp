@@ -167,8 +167,9 @@ void Leader::submit(std::size_t router, const wire::Submit& submit) {
   Result<Request> request = wire::from_wire(submit);
   if (!request) return refuse(router, submit.request(), request.error());
   const Status admitted = [&]() -> Status {
-    WEFT_TRY(engine::validate(request->sampling, request->stop, rank_.runner().config().shape.vocabulary,
-                              request->logprobs));
+    const engine::ModelConfig& model = rank_.runner().config();
+    WEFT_TRY(engine::validate(request->sampling, request->stop,
+                              {.vocabulary = model.shape.vocabulary, .end_ids = model.end_ids}, request->logprobs));
     WEFT_TRY(stop_watch_.add(*request));
     return scheduler_->add(*request, now_ms());
   }();

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -50,23 +51,28 @@ Status check_bias(const SamplingParams& sampling, std::int32_t vocabulary) {
   return {};
 }
 
-// Legal ids, some of them more than once, are the whole vocabulary.
-bool hold_all(const std::vector<TokenId>& ids, std::int32_t vocabulary) {
-  const auto all = static_cast<std::size_t>(vocabulary);
-  return ids.size() >= all && std::unordered_set<TokenId>(ids.begin(), ids.end()).size() == all;
+// Whether each id of the vocabulary ends the answer. The stop ids are legal ones; some may be there more than once.
+bool every_id_ends(const StopConditions& stop, const GeneratedIds& ids) {
+  const std::span<const TokenId> end_ids = stop.ignore_eos ? std::span<const TokenId>() : ids.end_ids;
+  const auto all = static_cast<std::size_t>(ids.vocabulary);
+  if (stop.stop_token_ids.size() + end_ids.size() < all) return false;
+  std::unordered_set<TokenId> ends(stop.stop_token_ids.begin(), stop.stop_token_ids.end());
+  ends.insert(end_ids.begin(), end_ids.end());
+  return ends.size() == all;
 }
 
-Status check_stop(const StopConditions& stop, std::int32_t vocabulary, bool scores_prompt) {
+Status check_stop(const StopConditions& stop, const GeneratedIds& ids, bool scores_prompt) {
   if (stop.max_tokens < (scores_prompt ? 0 : 1))
     return refuse("max_tokens", fmt::format("{}", stop.max_tokens), scores_prompt ? "0 or more" : "1 or more");
   if (stop.min_tokens < 0 || stop.min_tokens > stop.max_tokens)
     return refuse("min_tokens", fmt::format("{}", stop.min_tokens),
                   fmt::format("0 to max_tokens, which is {}", stop.max_tokens));
   for (const TokenId id : stop.stop_token_ids)
-    WEFT_TRY(check_id("stop_token_ids", id, vocabulary));
-  if (stop.min_tokens > 0 && hold_all(stop.stop_token_ids, vocabulary))
+    WEFT_TRY(check_id("stop_token_ids", id, ids.vocabulary));
+  if (stop.min_tokens > 0 && every_id_ends(stop, ids))
     return refuse("min_tokens", fmt::format("{}", stop.min_tokens),
-                  "0 where stop_token_ids hold the whole vocabulary: no token is left to begin with");
+                  "0 where stop_token_ids and the model's end ids are the whole vocabulary: no token is left to begin "
+                  "with");
   for (const std::string& text : stop.stop_strings)
     if (text.empty()) return refuse("stop", "an empty string", "at least one character, or no stop string");
   return {};
@@ -79,7 +85,7 @@ Status check_logprobs(std::string_view name, const std::optional<std::int32_t>& 
 
 }  // namespace
 
-Status validate(const SamplingParams& sampling, const StopConditions& stop, std::int32_t vocabulary,
+Status validate(const SamplingParams& sampling, const StopConditions& stop, const GeneratedIds& ids,
                 const LogprobsWanted& logprobs) {
   constexpr double most = std::numeric_limits<double>::max();
   const Range ranges[] = {
@@ -102,10 +108,10 @@ Status validate(const SamplingParams& sampling, const StopConditions& stop, std:
   for (const Range& range : ranges)
     WEFT_TRY(check(range));
   if (sampling.top_k < 0) return refuse("top_k", fmt::format("{}", sampling.top_k), "0 (off) or more");
-  WEFT_TRY(check_bias(sampling, vocabulary));
+  WEFT_TRY(check_bias(sampling, ids.vocabulary));
   WEFT_TRY(check_logprobs("logprobs", logprobs.generated));
   WEFT_TRY(check_logprobs("prompt_logprobs", logprobs.prompt));
-  return check_stop(stop, vocabulary, logprobs.prompt.has_value());
+  return check_stop(stop, ids, logprobs.prompt.has_value());
 }
 
 }  // namespace weft::engine

@@ -31,7 +31,7 @@ SamplingParams params_of(const nlohmann::json& made) {
 bool keeps_survivors(Sampler& sampler, const nlohmann::json& made) {
   auto logits = made.at("logits").get<std::vector<float>>();
   const SamplingParams params = params_of(made);
-  EXPECT_TRUE(validate(params, {}, static_cast<std::int32_t>(logits.size())));
+  EXPECT_TRUE(validate(params, {}, {.vocabulary = static_cast<std::int32_t>(logits.size())}));
   const auto found = sampler.survivors(logits, params, made.at("prompt_ids").get<std::vector<TokenId>>(),
                                        made.at("output_ids").get<std::vector<TokenId>>());
   EXPECT_TRUE(found) << found.error().message;

@@ -11,11 +11,13 @@
 namespace weft::engine {
 namespace {
 
+const std::vector<TokenId> end_ids = {7, 99};
+
 std::string found(const std::function<void(SamplingParams&, StopConditions&)>& change) {
   SamplingParams sampling;
   StopConditions stop;
   change(sampling, stop);
-  const Status status = validate(sampling, stop, 100);
+  const Status status = validate(sampling, stop, {.vocabulary = 100, .end_ids = end_ids});
   if (status) return "legal";
   EXPECT_EQ(status.error().code, ErrorCode::invalid_argument);
   EXPECT_FALSE(status.error().retryable);
@@ -39,6 +41,26 @@ TEST(Validate, TakesWhatIsLegalUpToItsLimits) {
               stop.stop_strings = {"x"};
             }),
             "legal");
+}
+
+TEST(Validate, LeavesATokenToBeginWithBesideStopIdsAndEndIds) {
+  const auto all_but = [](TokenId spared, bool ignore_eos) {
+    return found([&](SamplingParams&, StopConditions& stop) {
+      stop.min_tokens = 1;
+      stop.ignore_eos = ignore_eos;
+      for (TokenId id = 0; id < 100; ++id)
+        if (id != spared) stop.stop_token_ids.push_back(id);
+    });
+  };
+  EXPECT_THAT(all_but(99, false), ::testing::StartsWith("min_tokens is 1, expected 0 where stop_token_ids and"));
+  EXPECT_EQ(all_but(99, true), "legal") << "an end id is a token like any other where it is ignored";
+  EXPECT_EQ(all_but(98, false), "legal");
+  EXPECT_EQ(found([](SamplingParams&, StopConditions& stop) {
+              stop.min_tokens = 1;
+              stop.stop_token_ids.assign(200, 1);
+            }),
+            "legal")
+      << "one id many times";
 }
 
 TEST(Validate, NamesTheParameterWhatWasFoundAndTheLegalRange) {
@@ -73,7 +95,8 @@ TEST(Validate, NamesTheParameterWhatWasFoundAndTheLegalRange) {
         c.stop_token_ids.resize(100);
         std::iota(c.stop_token_ids.begin(), c.stop_token_ids.end(), 0);
       }),
-      "min_tokens is 2, expected 0 where stop_token_ids hold the whole vocabulary: no token is left to begin with");
+      "min_tokens is 2, expected 0 where stop_token_ids and the model's end ids are the whole vocabulary: no token is "
+      "left to begin with");
   EXPECT_EQ(found([](S&, C& c) { c.stop_token_ids = {-1}; }),
             "stop_token_ids is token id -1, expected an id from 0 to 99");
   EXPECT_EQ(found([](S&, C& c) {
@@ -84,10 +107,12 @@ TEST(Validate, NamesTheParameterWhatWasFoundAndTheLegalRange) {
 
 TEST(Validate, KnowsHowManyLogprobsThereMayBe) {
   const StopConditions nothing{.max_tokens = 0};
-  EXPECT_TRUE(validate({}, nothing, 100, {.generated = 20, .prompt = 0})) << "only the prompt is looked at";
-  EXPECT_FALSE(validate({}, nothing, 100, {.generated = 20, .prompt = {}}));
-  EXPECT_EQ(validate({}, {}, 100, {.generated = 21, .prompt = {}}).error().message, "logprobs is 21, expected 0 to 20");
-  EXPECT_EQ(validate({}, {}, 100, {.generated = {}, .prompt = -1}).error().message,
+  EXPECT_TRUE(validate({}, nothing, {.vocabulary = 100}, {.generated = 20, .prompt = 0}))
+      << "only the prompt is looked at";
+  EXPECT_FALSE(validate({}, nothing, {.vocabulary = 100}, {.generated = 20, .prompt = {}}));
+  EXPECT_EQ(validate({}, {}, {.vocabulary = 100}, {.generated = 21, .prompt = {}}).error().message,
+            "logprobs is 21, expected 0 to 20");
+  EXPECT_EQ(validate({}, {}, {.vocabulary = 100}, {.generated = {}, .prompt = -1}).error().message,
             "prompt_logprobs is -1, expected 0 to 20");
 }
 
