@@ -15,6 +15,7 @@ constexpr std::int32_t max_heads = 1 << 14;
 constexpr std::int32_t max_head_dim = 1 << 12;
 constexpr std::int32_t max_vocabulary = 1 << 24;
 constexpr std::int32_t max_positions = 1 << 27;
+constexpr std::int32_t min_positions = 2;  // a token of a prompt, and one that is generated
 constexpr std::int32_t max_experts = 1 << 12;
 constexpr std::int64_t max_experts_of_all_layers = 1 << 17;
 
@@ -47,7 +48,7 @@ void read_sizes(ConfigReader& reader, ModelConfig& config, FamilyDefaults defaul
   const bool has_kv_heads = reader.find("num_key_value_heads") != nullptr;  // null: as many as query heads
   shape.kv_heads = has_kv_heads ? reader.size("num_key_value_heads", max_heads) : shape.query_heads;
   shape.vocabulary = reader.size("vocab_size", max_vocabulary);
-  shape.max_context = reader.size("max_position_embeddings", max_positions);
+  shape.max_context = reader.size("max_position_embeddings", max_positions, min_positions);
   read_head_dim(reader, shape, defaults.head_dim);
   if (reader.trusts({"num_attention_heads", "num_key_value_heads"}) && shape.query_heads % shape.kv_heads != 0)
     reader.problem("num_attention_heads", reader.find("num_attention_heads"),

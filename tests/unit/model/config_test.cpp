@@ -125,6 +125,8 @@ TEST(ModelConfig, SizesThatCannotBeNameKeyFoundAndExpected) {
   expect_refused(tiny_config({{"vocab_size", 1e18}}), "'vocab_size' is 1e+18, expected");
   expect_refused(tiny_config({{"vocab_size", 18446744073709551615u}}),
                  "'vocab_size' is 18446744073709551615, expected");
+  expect_refused(tiny_config({{"max_position_embeddings", 1}}),
+                 "'max_position_embeddings' is 1, expected a whole number from 2 to");
   expect_refused(tiny_config({{"head_dim", "eight"}}), "'head_dim' is 'eight', expected");
   expect_refused(tiny_config({{"intermediate_size", {1, 2}}}), "'intermediate_size' is a list, expected");
   expect_refused(tiny_config({{"num_key_value_heads", 4}}), "'num_attention_heads' is 6, expected a multiple of");
