@@ -8,12 +8,12 @@ namespace weft::conformance {
 namespace {
 
 constexpr ReplicaId watched = 2;
-constexpr RequestId fresh = 100'000;  // ids of requests that were never seen before, from here on
+constexpr RequestId first_unseen = 100'000;  // ids of requests that were never seen before, from here on
 
 // One that has no more than the others gets its share; one with far more gets none, or little.
 void expect_free(Context& context, Fleet& fleet, const Trial& trial, int least, std::string_view after) {
   fleet.all();
-  const int got = fleet.spread(trial.picks, fresh)[watched];
+  const int got = fleet.spread(trial.picks, first_unseen)[watched];
   context.expect(got >= least,
                  fmt::format("{}, replica {} got {} of {} picks among 4, expected at least {}: it is still "
                              "charged",
@@ -26,7 +26,7 @@ void expect_free(Context& context, Fleet& fleet, const Trial& trial, std::string
 
 void expect_charged(Context& context, Fleet& fleet, const Trial& trial, ReplicaId replica, std::string_view otherwise) {
   fleet.all();
-  const int got = fleet.spread(trial.picks, fresh)[replica];
+  const int got = fleet.spread(trial.picks, first_unseen)[replica];
   context.expect(got <= trial.charged_most, fmt::format("replica {} got {} of {} picks among 4, at most {}: {}",
                                                         replica, got, trial.picks, trial.charged_most, otherwise));
 }
@@ -119,7 +119,7 @@ void dispatched_confirms(Context& context, const Trial& trial) {
     }
   }
   fleet.all();
-  const int got = fleet.spread(trial.picks, fresh)[watched];
+  const int got = fleet.spread(trial.picks, first_unseen)[watched];
   context.expect(
       got >= trial.half_least && got <= trial.picks - trial.half_least,
       fmt::format("of two replicas with {} equal picks each, the one where they were dispatched got {} of the "

@@ -66,7 +66,7 @@ void reordered(Context& context) {
       progress.fleet.observe(event);
     }
   };
-  for (const std::uint64_t back : {0, 1, 9})
+  for (const std::uint64_t back : {0U, 1U, 9U})
     expect_ignored(
         context,
         [back](Progress& progress) {

@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t page = 4096;
 constexpr std::size_t mebibyte = std::size_t{1} << 20;
-constexpr std::chrono::seconds limit{240};  // the product of level full takes its time
+constexpr std::chrono::seconds product_limit{240};  // the product of level full takes its time
 
 void try_collective(Context& context, Collective collective) {
   std::vector<std::int32_t> ranks = {1, 2, 3, 4};
@@ -65,8 +65,8 @@ void nothing_else_is_written(Context& context) {
     std::uint64_t salt = 0;
     for (const Collective collective : every_collective)
       for (const DType type : {DType::u8, DType::bf16, DType::f32})
-        for (const std::size_t count : {1, 2, 3, 5, 7, 9, 15, 17, 31, 33, 63, 65, 127, 4095})
-          for (const std::size_t offset : {0, 1, 5})
+        for (const std::size_t count : {1U, 2U, 3U, 5U, 7U, 9U, 15U, 17U, 31U, 33U, 63U, 65U, 127U, 4095U})
+          for (const std::size_t offset : {0U, 1U, 5U})
             perform(rank, *group,
                     {.collective = collective,
                      .type = type,
@@ -105,7 +105,7 @@ void a_group_of_one(Context& context) {
     context.expect(group->rank() == 0 && group->size() == 1, "rank and size of a group of one are not 0 and 1");
     std::uint64_t salt = 0;
     for (const Collective collective : every_collective)
-      for (const std::size_t count : {0, 1, 1001})
+      for (const std::size_t count : {0U, 1U, 1001U})
         if (collective != Collective::message)
           perform(rank, *group, {.collective = collective, .type = DType::bf16, .count = count, .salt = ++salt});
     rank.finish(group->barrier({}), "barrier");
@@ -119,7 +119,7 @@ void allocate_gives_memory(Context& context) {
   world.run(2, [&](Rank& rank) {
     auto group = rank.open("memory");
     std::vector<Buffer> all;
-    for (const Bytes bytes : {1, 63, 4096, 4097, 1 << 20, 3}) {
+    for (const Bytes bytes : {1U, 63U, 4096U, 4097U, 1U << 20, 3U}) {
       const Buffer memory = context.take(group->allocate(bytes), fmt::format("allocate({})", bytes));
       context.expect(memory.size == bytes, fmt::format("allocate({}) gave {} bytes", bytes, memory.size));
       context.expect(memory.kind != MemoryKind::device, "allocate gave device memory to a group of host memory");
@@ -164,7 +164,7 @@ void eight_ranks(Context& context) {
     auto group = rank.open("eight");
     std::uint64_t salt = 0;
     for (const Collective collective : every_collective)
-      for (const std::size_t count : {1, 1001, 70'001})
+      for (const std::size_t count : {1U, 1001U, 70'001U})
         perform(rank, *group,
                 {.collective = collective, .type = DType::bf16, .count = count, .root = 5, .salt = ++salt});
     rank.finish(group->barrier({}), "barrier");
@@ -184,7 +184,7 @@ constexpr Case collective_rules[] = {
      .title = "all_reduce leaves the reduction of all ranks' elements on every rank",
      .rationale = for_all,
      .body = all_reduce,
-     .limit = limit},
+     .limit = product_limit},
     {.id = "CM-02",
      .level = Level::must,
      .needs = "",
@@ -192,7 +192,7 @@ constexpr Case collective_rules[] = {
      .title = "all_gather puts the ranks' parts end to end, in rank order, on every rank",
      .rationale = for_all,
      .body = all_gather,
-     .limit = limit},
+     .limit = product_limit},
     {.id = "CM-03",
      .level = Level::must,
      .needs = "",
@@ -200,7 +200,7 @@ constexpr Case collective_rules[] = {
      .title = "reduce_scatter gives each rank its part of the reduction",
      .rationale = for_all,
      .body = reduce_scatter,
-     .limit = limit},
+     .limit = product_limit},
     {.id = "CM-04",
      .level = Level::must,
      .needs = "",
@@ -208,7 +208,7 @@ constexpr Case collective_rules[] = {
      .title = "broadcast gives every rank the root's elements, whichever rank is the root",
      .rationale = for_all,
      .body = broadcast,
-     .limit = limit},
+     .limit = product_limit},
     {.id = "CM-05",
      .level = Level::must,
      .needs = "",
@@ -216,7 +216,7 @@ constexpr Case collective_rules[] = {
      .title = "all_to_all gives part p of each rank to rank p, in rank order",
      .rationale = for_all,
      .body = all_to_all,
-     .limit = limit},
+     .limit = product_limit},
     {.id = "CM-06",
      .level = Level::must,
      .needs = "",
@@ -224,7 +224,7 @@ constexpr Case collective_rules[] = {
      .title = "all_to_all_v does so with parts of different lengths, empty ones among them",
      .rationale = for_all,
      .body = all_to_all_v,
-     .limit = limit},
+     .limit = product_limit},
     {.id = "CM-07",
      .level = Level::must,
      .needs = "",
@@ -232,7 +232,7 @@ constexpr Case collective_rules[] = {
      .title = "recv gets the elements that the peer sent with the same tag",
      .rationale = for_all,
      .body = messages,
-     .limit = limit},
+     .limit = product_limit},
     {.id = "CM-08",
      .level = Level::must,
      .needs = "",
@@ -283,7 +283,7 @@ constexpr Case collective_rules[] = {
      .title = "every collective moves 64 MiB of f32 and bf16 between two ranks",
      .rationale = "Sizes beyond every buffer on the way.",
      .body = large_ones,
-     .limit = limit},
+     .limit = product_limit},
     {.id = "CM-14",
      .level = Level::full,
      .needs = "",

@@ -83,7 +83,7 @@ void ranks_in_threads(Context& context) {
         for (const Collective collective :
              {Collective::all_reduce, Collective::all_gather, Collective::reduce_scatter, Collective::broadcast,
               Collective::all_to_all, Collective::all_to_all_v, Collective::message})
-          for (const std::size_t count : {1, 1001, 50'001})
+          for (const std::size_t count : {1U, 1001U, 50'001U})
             perform(rank, *group,
                     {.collective = collective, .type = DType::bf16, .count = count, .root = 2, .salt = ++salt});
         rank.finish(group->barrier({}), "barrier");

@@ -35,7 +35,7 @@ void expect_sums(Context& context, const std::vector<Sum>& sums) {
   world.run(3, [&](Rank& rank) {
     auto group = rank.open("sums");
     for (const Sum& sum : sums)
-      for (const std::size_t count : {1, 37}) {
+      for (const std::size_t count : {1U, 37U}) {
         const double found = reduced_value(rank, *group, sum.type, ReduceOp::sum, sum.values, count);
         const bool right = std::isnan(sum.expected) ? std::isnan(found) : found == sum.expected;
         context.expect(right, fmt::format("{} + {} + {} in {} gave {}, expected {}: {}", sum.values[0], sum.values[1],
@@ -55,7 +55,7 @@ void same_bits_everywhere(Context& context) {
       std::size_t at = 0;
       for (const DType type : {DType::f32, DType::f16, DType::bf16})
         for (const ReduceOp op : all_ops)
-          for (const std::size_t count : {1, 333, 20'000, 100'001}) {
+          for (const std::size_t count : {1U, 333U, 20'000U, 100'001U}) {
             const Guarded memory(count * size_of(type));
             fill(memory.bytes(), type, origin_of(rank, at, rank.index));
             if (count > 300 && rank.index != 1)

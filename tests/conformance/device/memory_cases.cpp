@@ -40,7 +40,7 @@ std::vector<std::byte> read(const Bench& bench, Buffer buffer) {
 void allocates_zeroed(Context& context) {
   const Bench bench(context);
   for (int round = 0; round < 3; ++round)
-    for (const Bytes size : {1, 63, 64, 65, 4097, 100'000, 3'000'000}) {
+    for (const Bytes size : {1U, 63U, 64U, 65U, 4097U, 100'000U, 3'000'000U}) {
       const Buffer buffer = context.take(bench->allocate(size), "allocate");
       context.expect(buffer.data != nullptr && buffer.size == size,
                      fmt::format("{} bytes were asked for, {} came", size, buffer.size));

@@ -74,7 +74,7 @@ void any_type_at_any_address(Context& context) {
   for (const DType type : part_types()) {
     const Matrix values = bench.random(type, 21, 19);
     const auto data = encode(type, values.values);
-    for (const std::size_t shift : {1, 3}) {
+    for (const std::size_t shift : {1U, 3U}) {
       std::vector<std::byte> moved(data.size() + shift);
       std::copy(data.begin(), data.end(), moved.begin() + static_cast<std::ptrdiff_t>(shift));
       const WeightPart part{.data = moved.data() + shift, .type = type, .rows = 21, .columns = 19};

@@ -247,7 +247,7 @@ TEST_F(Body, WithoutATokenizerLogprobsNameIds) {
   const Json logprobs = body_of(request, {choice}, nullptr)["choices"][0]["logprobs"];
   EXPECT_EQ(logprobs["tokens"], Json({"token_id:4"}));
   EXPECT_EQ(logprobs["top_logprobs"][0]["token_id:3"], -0.5);
-  EXPECT_EQ(logprobs["text_offset"], Json({0}));
+  EXPECT_EQ(logprobs["text_offset"], Json::array({0}));
 }
 
 TEST(ErrorBody, HasOpenAisShape) {

@@ -17,9 +17,9 @@ constexpr std::size_t elements = 2048;
 // Origins that differ in one word or another.
 std::vector<Origin> neighbours() {
   std::vector<Origin> all;
-  for (const std::uint64_t seed : {1, 2})
+  for (const std::uint64_t seed : {1U, 2U})
     for (const char* const id : {"CM-01", "CM-02"})
-      for (const std::uint64_t call : {0, 1, 2})
+      for (const std::uint64_t call : {0U, 1U, 2U})
         all.push_back({.key = key_of(seed, id, call), .ranks = 2, .from = 0});
   const Origin one{.key = key_of(1, "CM-05", 7), .ranks = 4, .from = 1};
   for (const std::int32_t ranks : {1, 2, 3, 4}) {
