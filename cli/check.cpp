@@ -4,11 +4,10 @@
 
 #include "cli/commands.h"
 #include "cli/exit_code.h"
+#include "cli/preflight.h"
 #include "cli/setup_options.h"
 #include "core/plugin/units.h"
 #include "engine/model/runner_spec.h"
-#include "text/chat/chat_template.h"
-#include "text/tokenizer/tokenizer.h"
 
 namespace weft::cli {
 namespace {
@@ -65,30 +64,17 @@ bool check_memory(const Setup& setup) {
   return fits;
 }
 
-// Tokenizer and chat template: damaged ones are errors, missing ones limit what prompts may be.
-bool check_text(const Setup& setup) {
-  const Config::Model& model = setup.config.model;
-  const auto tokenizer = text::Tokenizer::load(model.path);
-  if (!tokenizer && tokenizer.error().code != ErrorCode::not_found) {
-    fmt::print(stderr, "{}\n", tokenizer.error().message);
-    return false;
+// Tokenizer and chat template. Returns an exit code.
+int check_text(const Setup& setup) {
+  const auto text = read_text_side(setup);
+  if (!text) {
+    fmt::print(stderr, "{}\n", text.error().message);
+    return exit_code_of(text.error());
   }
-  if (!tokenizer) fmt::print(stderr, "warning: the model has no tokenizer: prompts must be token ids\n");
-  // Common and mostly harmless: tokens that were added and never trained.
-  if (const auto rows = static_cast<std::size_t>(setup.model.shape.vocabulary);
-      tokenizer && (*tokenizer)->vocabulary_size() > rows)
-    fmt::print(stderr,
-               "warning: the tokenizer has ids up to {}, the model's embedding {} rows: a text that uses the others is "
-               "refused\n",
-               (*tokenizer)->vocabulary_size() - 1, rows);
-  const auto chat = text::load_chat_format(
-      model.path, model.chat_template.empty() ? std::nullopt : std::optional(model.chat_template));
-  if (!chat) {
-    fmt::print(stderr, "{}\n", chat.error().message);
-    return false;
-  }
-  if (!*chat) fmt::print(stderr, "warning: the model has no chat template: there can be no chats\n");
-  return true;
+  for (const auto* lines : {&text->warnings, &text->notes})
+    for (const std::string& line : *lines)
+      fmt::print(stderr, "warning: {}\n", line);
+  return exit_ok;
 }
 
 int run_check(const CheckOptions& options) {
@@ -111,7 +97,8 @@ int run_check(const CheckOptions& options) {
     fmt::print("plugin {} {}: {}\n", plugin->id(), plugin->info.version, plugin->info.file);
   for (const std::string& warning : setup->plan.warnings)
     fmt::print(stderr, "warning: {}\n", warning);
-  if (!check_memory(*setup) || !check_text(*setup)) return exit_usage;
+  if (!check_memory(*setup)) return exit_usage;
+  if (const int text = check_text(*setup); text != exit_ok) return text;
   fmt::print("ok: configuration {}\n", hash_config(setup->config));
   return exit_ok;
 }

@@ -12,6 +12,7 @@
 #include "cli/head.h"
 #include "cli/interrupts.h"
 #include "cli/model_identity.h"
+#include "cli/preflight.h"
 #include "cli/run_guard.h"
 #include "cli/setup_options.h"
 #include "core/telemetry/log.h"
@@ -86,23 +87,10 @@ struct Timings {
 
 double since(Time then) { return std::chrono::duration<double>(Clock::now() - then).count(); }
 
-Result<frontend::BatchTools> load_tools(const Setup& setup) {
-  frontend::BatchTools tools{.tokenizer = nullptr, .chat = nullptr, .defaults = setup.model.generation};
-  auto tokenizer = text::Tokenizer::load(setup.config.model.path);
-  if (tokenizer)
-    tools.tokenizer = std::move(*tokenizer);
-  else if (tokenizer.error().code != ErrorCode::not_found)
-    return fail(annotate(std::move(tokenizer).error(), "tokenizer"));
-  const std::string& file = setup.config.model.chat_template;
-  WEFT_ASSIGN_CONTEXT(
-      chat, text::load_chat_format(setup.config.model.path, file.empty() ? std::nullopt : std::optional(file)),
-      "chat template");
-  if (chat) tools.chat = std::make_shared<const text::ChatFormat>(std::move(*chat));
-  return tools;
-}
-
 Result<std::unique_ptr<frontend::BatchRun>> open_batch(const RunOptions& options, const Setup& setup) {
-  WEFT_ASSIGN(tools, load_tools(setup));
+  WEFT_ASSIGN(text, read_text_side(setup));
+  for (const std::string& warning : text.warnings)
+    log::warn("model", "{}", warning);
   const Config& config = setup.config;
   std::vector<ReplicaId> replicas;
   for (const ReplicaPlan& replica : setup.plan.replicas)
@@ -118,7 +106,7 @@ Result<std::unique_ptr<frontend::BatchRun>> open_batch(const RunOptions& options
                                    .replicas = std::move(replicas),
                                    .drain = config.timeouts.drain,
                                    .progress_bar = isatty(STDERR_FILENO) == 1},
-                                  std::move(tools));
+                                  std::move(text.tools));
 }
 
 // The leaders' own counters against the ledger's: what was delivered is what was recorded.

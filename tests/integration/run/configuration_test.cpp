@@ -13,10 +13,13 @@ class Configuration : public RunTest {
  protected:
   Configuration() { write_requests({golden_chat(0)}); }
 
-  // Refused before anything is started or written.
+  // Refused before anything is started or written, and by `weft check` with the same words and exit code.
   std::string refusal(int code, const RunArguments& arguments = {}) {
     const Ended ended = run(arguments);
     EXPECT_EQ(ended.code, code) << ended.err;
+    const Ended checked = check(arguments);
+    EXPECT_EQ(checked.code, code) << "weft check: " << checked.err;
+    EXPECT_THAT(checked.err, HasSubstr(ended.err)) << "weft check says something else";
     EXPECT_FALSE(fs::exists(path("results.jsonl")));
     EXPECT_FALSE(fs::exists(run_directory())) << "nothing was to be started";
     return ended.err;
@@ -140,6 +143,15 @@ TEST_F(Configuration, WithABrokenTokenizerIsToldSo) {
   model_copy();
   replace("tokenizer.json", "{\"model\": 7}");
   EXPECT_THAT(refusal(2), HasSubstr("tokenizer"));
+}
+
+TEST_F(Configuration, WithAChatTemplateThatIsNotThereIsToldSo) {
+  EXPECT_THAT(refusal(3, {.set = {"model.chat_template=nowhere.jinja"}}), HasSubstr("nowhere.jinja"));
+}
+
+TEST_F(Configuration, WithAChatTemplateThatIsNoneIsToldWhere) {
+  write("broken.jinja", "{% for x %}");
+  EXPECT_THAT(refusal(2, {.set = {"model.chat_template=" + path("broken.jinja")}}), HasSubstr("broken.jinja"));
 }
 
 TEST_F(Configuration, WithAnUnknownArchitectureListsTheKnown) {

@@ -47,19 +47,34 @@ void RunTest::write_requests(const std::vector<Json>& requests, const std::strin
   write(name, text);
 }
 
-Child RunTest::start(const RunArguments& arguments) const {
+std::vector<std::string> RunTest::command(const std::string& name, const RunArguments& arguments) const {
   std::vector<std::string> set = {"parallel.threads=1", "parallel.oversubscribe=true", "engine.kv_memory=16MiB"};
   if (arguments.own_run_directory) set.push_back("cluster.run_dir=" + run_directory());
   set.insert(set.end(), arguments.set.begin(), arguments.set.end());
-  std::vector<std::string> argv = {weft_program, "run", "-c", path(arguments.config)};
-  argv.insert(argv.end(), {"-i", path(arguments.input), "-o", path(arguments.output)});
-  argv.insert(argv.end(), {"--summary", path("summary.json")});
+  std::vector<std::string> argv = {weft_program, name, "-c", path(arguments.config)};
   for (const std::string& each : set)
     argv.insert(argv.end(), {"--set", each});
+  return argv;
+}
+
+Child RunTest::start_command(std::vector<std::string> argv, bool obeys_permissions) const {
   return Child({.argv = std::move(argv),
                 .env = {{"XDG_STATE_HOME", path("state")}, {mark, directory_.path()}},
                 .directory = directory_.path(),
-                .obeys_permissions = arguments.obeys_permissions});
+                .obeys_permissions = obeys_permissions});
+}
+
+Child RunTest::start(const RunArguments& arguments) const {
+  std::vector<std::string> argv = command("run", arguments);
+  argv.insert(argv.end(), {"-i", path(arguments.input), "-o", path(arguments.output)});
+  argv.insert(argv.end(), {"--summary", path("summary.json")});
+  return start_command(std::move(argv), arguments.obeys_permissions);
+}
+
+Ended RunTest::check(const RunArguments& arguments) const {
+  Child child = start_command(command("check", arguments), arguments.obeys_permissions);
+  const int code = child.wait();
+  return {code, child.out(), child.err()};
 }
 
 Ended RunTest::run(const RunArguments& arguments) const {

@@ -56,6 +56,7 @@ class RunTest : public ::testing::Test {
 
   Child start(const RunArguments& arguments = {}) const;
   Ended run(const RunArguments& arguments = {}) const;
+  Ended check(const RunArguments& arguments = {}) const;  // `weft check` of the same configuration
   // For a crash that is meant: what this test starts gets it itself. A sanitizer would add a trace of its own to the log,
   // longer than the end of it that `weft run` shows.
   static void let_no_sanitizer_explain_crashes();
@@ -76,6 +77,10 @@ class RunTest : public ::testing::Test {
   std::string run_directory() const { return path("run"); }
 
   TemporaryDirectory directory_;
+
+ private:
+  std::vector<std::string> command(const std::string& name, const RunArguments& arguments) const;
+  Child start_command(std::vector<std::string> argv, bool obeys_permissions) const;
 };
 
 // tests/golden/data/weft-tiny-greedy.json: "messages", "prompt", "prompt_ids", "ids", "text" each.
