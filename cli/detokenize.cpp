@@ -16,7 +16,7 @@ int run_detokenize(const std::string& directory) {
     return exit_code_of(tokenizer.error());
   }
   const auto answer = [&](const frontend::Fields& line) -> Result<frontend::Json> {
-    if (line.find("ids") == nullptr) return fail(frontend::missing("ids", "a list of token ids"));
+    if (line.find("ids") == nullptr) return fail(line.lacks("ids", "a list of token ids"));
     WEFT_ASSIGN(ids, line.token_ids("ids"));
     WEFT_ASSIGN(skip_special_tokens, line.boolean("skip_special_tokens"));
     return frontend::Json{{"text", (*tokenizer)->decode(ids, skip_special_tokens.value_or(false))}};

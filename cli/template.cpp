@@ -55,7 +55,7 @@ Status check_list(const frontend::Json& list, std::string_view key, std::string_
 Result<frontend::Json> render_line(const text::ChatFormat& format, const frontend::Fields& line,
                                    const text::RenderLimits& limits) {
   const frontend::Json* messages = line.find("messages");
-  if (messages == nullptr) return fail(frontend::missing("messages", "a list of {\"role\", \"content\"}"));
+  if (messages == nullptr) return fail(line.lacks("messages", "a list of {\"role\", \"content\"}"));
   WEFT_TRY(check_list(*messages, "messages", "{\"role\", \"content\"}"));
   const frontend::Json* tools = line.find("tools");
   if (tools != nullptr) WEFT_TRY(check_list(*tools, "tools", "functions"));

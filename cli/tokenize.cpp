@@ -17,7 +17,7 @@ int run_tokenize(const std::string& directory) {
   }
   const auto answer = [&](const frontend::Fields& line) -> Result<frontend::Json> {
     WEFT_ASSIGN(text, line.string("text"));
-    if (!text) return fail(frontend::missing("text", "a string"));
+    if (!text) return fail(line.lacks("text", "a string"));
     WEFT_ASSIGN(add_special_tokens, line.boolean("add_special_tokens"));
     WEFT_ASSIGN(ids, (*tokenizer)->encode(*text, add_special_tokens.value_or(true)));
     return frontend::Json{{"ids", std::move(ids)}};

@@ -77,6 +77,23 @@ Result<OrderedJson> parse_ordered_json(std::string_view text, JsonLimits limits)
   return parse<OrderedJson>(text, limits.depth, limits.members);
 }
 
+std::string_view kind_of(nlohmann::json::value_t type) noexcept {
+  using Type = nlohmann::json::value_t;
+  switch (type) {
+    case Type::null: return "null";
+    case Type::object: return "an object";
+    case Type::array: return "an array";
+    case Type::string: return "a string";
+    case Type::boolean: return "true or false";
+    case Type::number_integer:
+    case Type::number_unsigned:
+    case Type::number_float: return "a number";
+    case Type::binary:
+    case Type::discarded: break;
+  }
+  return "nothing that JSON has";
+}
+
 Result<std::string> read_file(const std::string& path, std::size_t limit_bytes) {
   std::error_code error;
   const auto status = std::filesystem::status(path, error);

@@ -25,6 +25,9 @@ Result<nlohmann::json> parse_json(std::string_view text, JsonLimits limits = {})
 // the limit.
 Result<OrderedJson> parse_ordered_json(std::string_view text, JsonLimits limits = {});
 
+// What a value is, for messages: "a string", "an object", "null". Of either kind of JSON: value.type().
+std::string_view kind_of(nlohmann::json::value_t type) noexcept;
+
 // The whole file; not_found where there is none, resource_exhausted where it is larger than `limit_bytes`.
 Result<std::string> read_file(const std::string& path, std::size_t limit_bytes);
 

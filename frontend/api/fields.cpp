@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "text/json.h"
+
 namespace weft::frontend {
 namespace {
 
@@ -13,7 +15,7 @@ constexpr std::size_t shown_bytes = 40;
 // Short enough for a message; bytes that are not UTF-8 (from a body that was not parsed from JSON) are replaced.
 std::string shown(const Json& value) {
   if (value.is_number_float() && !std::isfinite(value.get<double>())) return fmt::format("{}", value.get<double>());
-  if (value.is_structured()) return fmt::format("{} of {}", value.type_name(), value.size());
+  if (value.is_structured()) return fmt::format("{} of {}", text::kind_of(value.type()), value.size());
   if (value.is_string() && value.get_ref<const std::string&>().size() > shown_bytes)
     return fmt::format("a string of {} bytes", value.get_ref<const std::string&>().size());
   return value.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -35,8 +37,10 @@ Error wrong(std::string_view key, const Json& found, std::string_view expected) 
   return {ErrorCode::invalid_argument, fmt::format("'{}': found {}, expected {}", key, shown(found), expected)};
 }
 
-Error missing(std::string_view key, std::string_view expected) {
-  return {ErrorCode::invalid_argument, fmt::format("'{}' is missing, expected {}", key, expected)};
+Error Fields::lacks(std::string_view key, std::string_view expected, std::string_view path) const {
+  const std::string_view name = path.empty() ? key : path;
+  if (const auto found = body_.find(key); found != body_.end()) return wrong(name, *found, expected);
+  return {ErrorCode::invalid_argument, fmt::format("'{}' is missing, expected {}", name, expected)};
 }
 
 const Json* Fields::find(std::string_view key) const {

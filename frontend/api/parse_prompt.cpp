@@ -30,7 +30,7 @@ Result<Json> parse_message(const std::string& key, const Json& message) {
   if (!message.is_object()) return fail(wrong(key, message, "an object {\"role\", \"content\"}"));
   const Fields fields(message);
   const Json* role = fields.find("role");
-  if (role == nullptr) return fail(missing(key + ".role", "a string such as \"user\""));
+  if (role == nullptr) return fail(fields.lacks("role", "a string such as \"user\"", key + ".role"));
   if (!role->is_string()) return fail(wrong(key + ".role", *role, "a string such as \"user\""));
   Json checked = message;
   const Json* content = fields.find("content");
@@ -43,7 +43,7 @@ Result<Json> parse_message(const std::string& key, const Json& message) {
 
 Result<Prompt> parse_messages(const Fields& body) {
   const Json* messages = body.find("messages");
-  if (messages == nullptr) return fail(missing("messages", "a list of messages"));
+  if (messages == nullptr) return fail(body.lacks("messages", "a list of messages"));
   if (!messages->is_array() || messages->empty())
     return fail(wrong("messages", *messages, "a list of at least one message"));
   Json checked = Json::array();
@@ -65,7 +65,7 @@ Result<Prompt> parse_prompt(Endpoint endpoint, const Fields& body) {
   if (chat) return parse_messages(body);
   constexpr std::string_view expected = "text, a list of token ids, or a list of exactly one of them";
   const Json* prompt = body.find("prompt");
-  if (prompt == nullptr) return fail(missing("prompt", expected));
+  if (prompt == nullptr) return fail(body.lacks("prompt", expected));
   const bool wrapped =
       prompt->is_array() && !prompt->empty() && (prompt->front().is_string() || prompt->front().is_array());
   if (wrapped && prompt->size() > 1)

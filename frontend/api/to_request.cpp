@@ -22,7 +22,7 @@ Result<std::vector<TokenId>> encode_chat(const Json& messages, const text::Token
     return fail(
         ErrorCode::invalid_argument,
         "the model directory has no chat template; set model.chat_template, or send 'prompt' to /v1/completions");
-  WEFT_ASSIGN_CONTEXT(rendered, chat->render(messages, Json(), true), "'messages': chat template");
+  WEFT_ASSIGN_CONTEXT(rendered, chat->render(messages, Json(), true), "'messages'");
   return tokenizer->encode(rendered, false);
 }
 

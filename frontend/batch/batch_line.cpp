@@ -24,15 +24,15 @@ Result<ApiRequest> parse_long_form(const Json& object, const GenerationDefaults&
                                    std::int32_t default_max_tokens) {
   const Fields fields(object);
   const Json* method = fields.find("method");
-  if (method == nullptr) return fail(missing("method", "\"POST\""));
+  if (method == nullptr) return fail(fields.lacks("method", "\"POST\""));
   if (*method != "POST") return fail(wrong("method", *method, "\"POST\""));
   constexpr std::string_view urls = "\"/v1/chat/completions\" or \"/v1/completions\"";
   const Json* url = fields.find("url");
-  if (url == nullptr) return fail(missing("url", urls));
+  if (url == nullptr) return fail(fields.lacks("url", urls));
   const bool chat = *url == "/v1/chat/completions";
   if (!chat && *url != "/v1/completions") return fail(wrong("url", *url, urls));
   const Json* body = fields.find("body");
-  if (body == nullptr) return fail(missing("body", "an object"));
+  if (body == nullptr) return fail(fields.lacks("body", "an object"));
   return parse_request(chat ? Endpoint::chat_completions : Endpoint::completions, *body, defaults, default_max_tokens);
 }
 
@@ -40,7 +40,10 @@ Result<ApiRequest> parse_object_request(const Json& object, const GenerationDefa
                                         std::int32_t default_max_tokens) {
   if (object.contains("url") || object.contains("method") || object.contains("body"))
     return parse_long_form(object, defaults, default_max_tokens);
-  if (object.contains("messages"))
+  // One that is null only decides where the other one is not there.
+  const bool has_prompt = Fields(object).find("prompt") != nullptr;
+  const bool has_messages = Fields(object).find("messages") != nullptr;
+  if (has_messages || (object.contains("messages") && !has_prompt))
     return parse_request(Endpoint::chat_completions, object, defaults, default_max_tokens);
   if (object.contains("prompt")) return parse_request(Endpoint::completions, object, defaults, default_max_tokens);
   return fail(ErrorCode::invalid_argument,

@@ -91,12 +91,19 @@ void Feeder::take(Lane& lane, const Line& line, std::vector<FailedLine>& failed)
   const auto refuse = [&](std::string custom_id, Error error) {
     if (!is_done) failed.push_back({line.number, std::move(custom_id), std::move(error)});
   };
+  // Its answer has a custom_id that nobody gave: the message says which line of which file it is.
+  const auto refuse_unread = [&](Error error) {
+    const std::string custom_id = fmt::format("line-{}", line.number);
+    error.message += fmt::format("; no custom_id can be read from it, so its answer's is {}", custom_id);
+    refuse(custom_id, annotate(std::move(error), options_->input));
+  };
   if (line.too_long)
-    return refuse(fmt::format("line-{}", line.number),
-                  {ErrorCode::invalid_argument, fmt::format("line {}: longer than {} bytes, the most a line may have",
-                                                            line.number, input_line_limit_bytes)});
+    return refuse_unread(
+        {ErrorCode::invalid_argument,
+         fmt::format("line {}: longer than {} bytes, the most a line may have", line.number, input_line_limit_bytes)});
   BatchLine parsed = parse_batch_line(line.number, line.text, tools_->defaults, options_->default_max_tokens);
-  const std::int64_t first = parsed.has_custom_id ? custom_ids_.first_line(parsed.custom_id, line.number) : line.number;
+  if (!parsed.has_custom_id) return refuse_unread(parsed.request.error());
+  const std::int64_t first = custom_ids_.first_line(parsed.custom_id, line.number);
   if (is_done) return;
   if (first != line.number)
     return refuse(parsed.custom_id, {ErrorCode::invalid_argument,

@@ -37,7 +37,7 @@ Result<OrderedJson> read_object(const std::string& path) {
   WEFT_ASSIGN_CONTEXT(parsed, parse_ordered_json(text, {.depth = 64, .members = 1u << 16}), path);
   if (!parsed.is_object())
     return fail(ErrorCode::invalid_argument,
-                fmt::format("{}: found a {}, expected an object", path, parsed.type_name()));
+                fmt::format("{}: found {}, expected an object", path, kind_of(parsed.type())));
   return parsed;
 }
 
@@ -59,7 +59,7 @@ Status add_configured(const OrderedJson& setting, std::optional<ChatTemplate>& c
   }
   if (!setting.is_array())
     return fail(ErrorCode::invalid_argument,
-                fmt::format("found a {}, expected a string or a list of name and template", setting.type_name()));
+                fmt::format("found {}, expected a string or a list of name and template", kind_of(setting.type())));
   for (const OrderedJson& entry : setting) {
     if (!entry.is_object() || !entry.contains("name") || !entry.contains("template") ||
         !entry.at("template").is_string())

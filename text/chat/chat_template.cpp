@@ -19,13 +19,15 @@ Result<ChatTemplate> ChatTemplate::compile(std::string_view source) {
 Result<std::string> ChatTemplate::render(const OrderedJson& variables, const RenderLimits& limits) const {
   if (!variables.is_object())
     return fail(ErrorCode::invalid_argument,
-                fmt::format("chat template: its variables are a {}, expected an object", variables.type_name()));
+                fmt::format("chat template: its variables are {}, expected an object", kind_of(variables.type())));
   jinja::Interpreter interpreter(*program_, variables, limits);
   try {
     return interpreter.run();
   } catch (const jinja::Fault& error) {
-    return fail(error.code, fmt::format("chat template, {}: {}", jinja::position(*program_, interpreter.failed_at()),
-                                        error.message));
+    const std::string where = jinja::position(*program_, interpreter.failed_at());
+    const auto message = interpreter.failed_message();
+    return fail(error.code, fmt::format("chat template, {}{}: {}", where,
+                                        message ? fmt::format(", at messages[{}]", *message) : "", error.message));
   }
 }
 

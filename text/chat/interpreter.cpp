@@ -25,6 +25,17 @@ Interpreter::~Interpreter() {
     space->attributes.clear();
 }
 
+// Messages keep their identity through slices and filters of their list, and the innermost loop over them counts.
+void Interpreter::note_message(const Value& item) noexcept {
+  const auto name = std::find(program_.names.begin(), program_.names.end(), "messages");
+  if (failed_message_ || item.dict() == nullptr || name == program_.names.end()) return;
+  const auto& messages = globals_[static_cast<std::size_t>(name - program_.names.begin())];
+  const List* list = messages ? messages->sequence() : nullptr;
+  if (list == nullptr) return;
+  for (std::size_t i = 0; i < list->items.size() && !failed_message_; ++i)
+    if (list->items[i].dict() == item.dict()) failed_message_ = i;
+}
+
 std::string Interpreter::run() {
   std::string out;
   run(program_.body, out);
@@ -140,10 +151,11 @@ std::vector<Value> Interpreter::loop_items(const Statement& statement, const Val
   std::vector<Value> items = iterate(budget_, over);
   if (!statement.condition) return items;
   std::vector<Value> kept;
-  for (Value& item : items) {
+  for (const Value& item : items) {
     const Entered scope(*this);
+    const Noted noted(*this, item);
     assign(statement.target, item);
-    if (evaluate(*statement.condition).truthy()) kept.push_back(std::move(item));
+    if (evaluate(*statement.condition).truthy()) kept.push_back(item);
   }
   return kept;
 }
@@ -178,6 +190,7 @@ bool Interpreter::iterate_body(const Statement& statement, const std::shared_ptr
   for (state->index = 0; state->index < state->items.size(); ++state->index) {
     budget_.spend(1);
     const Entered body_scope(*this);
+    const Noted noted(*this, state->items[state->index]);
     assign(statement.target, state->items[state->index]);
     const Flow flow = run(statement.body, out);
     if (flow == Flow::break_loop) break;

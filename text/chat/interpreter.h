@@ -23,6 +23,8 @@ class Interpreter {
 
   std::string run();                                        // throws Fault
   std::uint32_t failed_at() const noexcept { return at_; }  // the byte of the source that a Fault is about
+  // The message that a loop was at when a Fault was thrown, by its index in `messages`.
+  std::optional<std::size_t> failed_message() const noexcept { return failed_message_; }
 
   // For builtins.
   Budget& budget() noexcept { return budget_; }
@@ -43,6 +45,7 @@ class Interpreter {
   };
   class Entered;
   class Level;
+  class Noted;
   enum class Flow { normal, break_loop, continue_loop };
 
   Value evaluate(const Expression& node);
@@ -78,12 +81,14 @@ class Interpreter {
   void bind_parameters(const MacroDefinition& macro, Arguments& arguments);
   const Value& global(NameId name);
   void retain(Scope* scope);
+  void note_message(const Value& item) noexcept;
 
   const Program& program_;
   const OrderedJson& variables_;
   const RenderLimits& limits_;
   Budget budget_;
   std::uint32_t at_ = 0;
+  std::optional<std::size_t> failed_message_;
   int level_ = 0;  // of evaluate() and run() within each other
   int macro_level_ = 0;
   std::shared_ptr<Scope> root_;

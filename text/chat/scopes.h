@@ -2,6 +2,7 @@
 // two files.
 #pragma once
 
+#include <exception>
 #include <memory>
 
 #include "text/chat/interpreter.h"
@@ -24,6 +25,23 @@ class Interpreter::Entered {
   Interpreter& interpreter_;
   Scope* outer_;
   std::shared_ptr<Scope> scope_;  // shared with retained_, where a macro was defined in it
+};
+
+// One item of a loop: where a Fault leaves the loop, the item is noted.
+class Interpreter::Noted {
+ public:
+  Noted(Interpreter& interpreter, const Value& item)
+      : interpreter_(interpreter), item_(item), faults_(std::uncaught_exceptions()) {}
+  Noted(const Noted&) = delete;
+  Noted& operator=(const Noted&) = delete;
+  ~Noted() {
+    if (std::uncaught_exceptions() > faults_) interpreter_.note_message(item_);
+  }
+
+ private:
+  Interpreter& interpreter_;
+  const Value& item_;
+  int faults_;
 };
 
 // One level of a count that may not pass its limit.

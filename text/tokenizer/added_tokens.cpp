@@ -21,7 +21,7 @@ constexpr std::size_t most_bytes_together = 4u << 20;
 
 Result<AddedToken> read_added_token(const json& entry) {
   if (!entry.is_object())
-    return fail(ErrorCode::invalid_argument, fmt::format("found a {}, expected an object", entry.type_name()));
+    return fail(ErrorCode::invalid_argument, fmt::format("found {}, expected an object", kind_of(entry.type())));
   AddedToken token;
   const auto id = entry.find("id");
   if (id == entry.end()) return fail(ErrorCode::invalid_argument, "no 'id'");
@@ -48,7 +48,7 @@ Result<AddedToken> read_added_token(const json& entry) {
 Result<std::vector<AddedToken>> read_added_tokens(const json& list) {
   if (list.is_null()) return std::vector<AddedToken>{};
   if (!list.is_array())
-    return fail(ErrorCode::invalid_argument, fmt::format("found a {}, expected an array", list.type_name()));
+    return fail(ErrorCode::invalid_argument, fmt::format("found {}, expected an array", kind_of(list.type())));
   std::vector<AddedToken> tokens;
   std::set<TokenId> seen;
   std::size_t bytes = 0;

@@ -19,7 +19,7 @@ const json* present(const json& object, const char* key) {
 
 tl::unexpected<Error> wrong(const char* key, const json& found, const char* expected) {
   return fail(ErrorCode::invalid_argument,
-              fmt::format("{}: found a {}, expected {}", key, found.type_name(), expected));
+              fmt::format("{}: found {}, expected {}", key, kind_of(found.type()), expected));
 }
 
 }  // namespace
@@ -63,7 +63,7 @@ Result<std::size_t> size_field(const json& object, const char* key, std::size_t 
 
 Result<std::string> type_of(const json& part) {
   if (!part.is_object())
-    return fail(ErrorCode::invalid_argument, fmt::format("found a {}, expected an object", part.type_name()));
+    return fail(ErrorCode::invalid_argument, fmt::format("found {}, expected an object", kind_of(part.type())));
   WEFT_ASSIGN(type, string_field(part, "type", ""));
   if (type.empty()) return fail(ErrorCode::invalid_argument, "an object without a 'type'");
   return type;
@@ -74,7 +74,7 @@ Result<TokenId> token_id(const json& value) {
     return value.get<TokenId>();
   return fail(ErrorCode::invalid_argument,
               fmt::format("id {}: expected a whole number from 0 to {}",
-                          value.is_number() ? value.dump() : std::string(value.type_name()), max_token_id));
+                          value.is_number() ? value.dump() : std::string(kind_of(value.type())), max_token_id));
 }
 
 Result<const json*> array_field(const json& object, const char* key) {

@@ -79,7 +79,7 @@ void index_tokens(Tokenizer::Parts& parts) {
 
 Status read_document(const json& document, Tokenizer::Parts& parts) {
   if (!document.is_object())
-    return fail(ErrorCode::invalid_argument, fmt::format("found a {}, expected an object", document.type_name()));
+    return fail(ErrorCode::invalid_argument, fmt::format("found {}, expected an object", kind_of(document.type())));
   const json& model = part_of(document, "model");
   if (!model.is_object()) return fail(ErrorCode::invalid_argument, "model: expected an object");
   // Files of old leave the type out; what has merges is a BPE.

@@ -7,13 +7,6 @@
 #include "text/utf8.h"
 
 namespace weft::text {
-namespace {
-
-std::string_view without_prefix(std::string_view name) {
-  return name.starts_with("sentencepiece: ") ? name.substr(15) : name;
-}
-
-}  // namespace
 
 SentencePieceModel::SentencePieceModel() : processor_(std::make_unique<sentencepiece::SentencePieceProcessor>()) {}
 SentencePieceModel::SentencePieceModel(SentencePieceModel&&) noexcept = default;
@@ -23,9 +16,10 @@ SentencePieceModel::~SentencePieceModel() = default;
 Result<SentencePieceModel> SentencePieceModel::from_bytes(std::string_view bytes) {
   SentencePieceModel model;
   const auto status = model.processor_->LoadFromSerializedProto(bytes);
-  if (!status.ok())
-    return fail(ErrorCode::invalid_argument,
-                fmt::format("not a SentencePiece model: {}", without_prefix(status.error_message())));
+  if (!status.ok())  // what the library says of it is a line of its own source
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("{} bytes that are no SentencePiece model, or a damaged one; fetch the file again", bytes.size()));
   const int count = model.processor_->GetPieceSize();
   if (count <= 0 || count > max_token_id)
     return fail(ErrorCode::invalid_argument, fmt::format("{} pieces, expected 1 to {}", count, max_token_id));

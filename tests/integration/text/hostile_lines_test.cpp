@@ -51,8 +51,8 @@ std::vector<Hostile> no_objects() {
 TEST(HostileLines, OfTokenize) {
   auto lines = no_objects();
   lines.insert(lines.end(), {{"{\"text\": 3}", "'text': found 3, expected a string"},
-                             {"{\"text\": [\"a\"]}", "'text': found array of 1, expected a string"},
-                             {"{\"text\": null}", "'text' is missing, expected a string"},
+                             {"{\"text\": [\"a\"]}", "'text': found an array of 1, expected a string"},
+                             {"{\"text\": null}", "'text': found null, expected a string"},
                              {"{\"txet\": \"a\"}", "unknown key 'txet'; did you mean 'text'?"},
                              {"{\"text\": \"a\", \"add_special_token\": true}", "did you mean 'add_special_tokens'?"},
                              {"{\"text\": \"a\", \"add_special_tokens\": 1}", "found 1, expected true or false"}});
@@ -63,14 +63,14 @@ TEST(HostileLines, OfDetokenize) {
   auto lines = no_objects();
   lines.insert(lines.end(),
                {{"{\"ids\": 3}", "'ids': found 3, expected a list of token ids"},
-                {"{\"ids\": null}", "'ids' is missing"},
+                {"{\"ids\": null}", "'ids': found null, expected a list of token ids"},
                 {"{\"ids\": [1, \"2\"]}", "'ids[1]': found \"2\", expected a token id"},
                 {"{\"ids\": [1.5]}", "'ids[0]': found 1.5"},
                 {"{\"ids\": [-1]}", "'ids[0]': found -1"},
                 {"{\"ids\": [2147483648]}", "'ids[0]': found 2147483648"},
                 {"{\"ids\": [18446744073709551615]}", "'ids[0]': found 18446744073709551615"},
                 {"{\"ids\": [99999999999999999999]}", "'ids[0]': found 1e+20"},
-                {"{\"ids\": [[1]]}", "'ids[0]': found array of 1"},
+                {"{\"ids\": [[1]]}", "'ids[0]': found an array of 1"},
                 {"{\"ids\": [1], \"skip_special_tokens\": \"yes\"}", "found \"yes\", expected true or false"}});
   expect_errors("detokenize", "{\"ids\":[19,24]}", lines);
 }
@@ -78,13 +78,14 @@ TEST(HostileLines, OfDetokenize) {
 TEST(HostileLines, OfTemplate) {
   auto lines = no_objects();
   lines.insert(lines.end(),
-               {{"{\"messages\": \"Hi\"}", "'messages': found \"Hi\", expected a list of"},
+               {{"{\"messages\": null}", "'messages': found null, expected a list of"},
+                {"{\"messages\": \"Hi\"}", "'messages': found \"Hi\", expected a list of"},
                 {"{\"messages\": [\"Hi\"]}", "'messages[0]': found \"Hi\", expected an object"},
                 {"{\"message\": []}", "did you mean 'messages'?"},
-                {"{\"messages\": [], \"tools\": {}}", "'tools': found object of 0, expected a list of functions"},
+                {"{\"messages\": [], \"tools\": {}}", "'tools': found an object of 0, expected a list of functions"},
                 {"{\"messages\": [], \"tools\": [3]}", "'tools[0]': found 3, expected an object"},
                 {"{\"messages\": [], \"add_generation_prompt\": \"\"}", "expected true or false"},
-                {"{\"messages\": [], \"chat_template_kwargs\": []}", "'chat_template_kwargs': found array of 0"}});
+                {"{\"messages\": [], \"chat_template_kwargs\": []}", "'chat_template_kwargs': found an array of 0"}});
   expect_errors("template", "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}", lines);
 }
 

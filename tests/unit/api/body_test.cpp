@@ -81,6 +81,16 @@ TEST_F(Body, WithoutTokenizerOrTemplateTheErrorSaysWhatToSend) {
   EXPECT_THAT(no_template.error().message, HasSubstr("no chat template"));
 }
 
+TEST_F(Body, WhatTheTemplateRefusesNamesTheMessageOnce) {
+  auto raising = text::ChatTemplate::compile("{% for m in messages %}{{ m.content + 1 }}{% endfor %}");
+  ASSERT_TRUE(raising);
+  const text::ChatFormat format{.chat_template = *std::move(raising)};
+  const auto request = to_request(chat(), tokenizer_.get(), &format);
+  ASSERT_FALSE(request);
+  EXPECT_THAT(request.error().message,
+              testing::StartsWith("'messages': chat template, 1:37, at messages[0]: TypeError"));
+}
+
 TEST_F(Body, DrawsASeedWhereNoneIsGivenAndOneIsNeeded) {
   const auto seed = [&](const char* more) {
     return to_request(chat(more), tokenizer_.get(), chat_.get())->sampling.seed;

@@ -135,7 +135,7 @@ TEST(ParseRequest, NamesTheKeyWhatWasFoundAndWhatWasExpected) {
            {R"("repetition_penalty": 0)", "'repetition_penalty': found 0, expected a finite number above 0"},
            {R"("presence_penalty": 3)", "'presence_penalty': found 3, expected a number from -2 to 2"},
            {R"("frequency_penalty": -3)", "'frequency_penalty': found -3"},
-           {R"("logit_bias": [1])", "'logit_bias': found array of 1"},
+           {R"("logit_bias": [1])", "'logit_bias': found an array of 1"},
            {R"("logit_bias": {"x": 1})", "'logit_bias': found \"x\", expected token ids"},
            {R"("logit_bias": {"-1": 1})", "'logit_bias': found \"-1\""},
            {R"("logit_bias": {"1": 101})", "'logit_bias.1': found 101, expected a number from -100 to 100"},
@@ -160,9 +160,11 @@ TEST(ParseRequest, NamesTheKeyWhatWasFoundAndWhatWasExpected) {
            {R"("ignore_eos": 1)", "'ignore_eos': found 1, expected true or false"},
            {R"("return_token_ids": "yes")", "'return_token_ids': found \"yes\""},
            {R"("model": 3)", "'model': found 3, expected a string"},
-           {R"("user": [])", "'user': found array of 0"},
-           {R"("messages": [])", "'messages': found array of 0, expected a list of at least one message"},
+           {R"("user": [])", "'user': found an array of 0"},
+           {R"("messages": [])", "'messages': found an array of 0, expected a list of at least one message"},
            {R"("messages": [{}])", "'messages[0].role' is missing"},
+           {R"("messages": [{"role": null}])", "'messages[0].role': found null, expected a string such as"},
+           {R"("messages": null)", "'messages': found null, expected a list of messages"},
        }) {
     const std::string text = std::string("{") + bad.more + "}";
     Json body = Json::parse(text);

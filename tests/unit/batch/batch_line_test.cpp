@@ -46,8 +46,11 @@ TEST(BatchLine, TakesTheShortForm) {
 TEST(BatchLine, SaysWhichLineIsWrongAndHow) {
   EXPECT_THAT(error_of("{\"prompt\": "), HasSubstr("line 3: column 12: not JSON"));
   EXPECT_THAT(error_of("{\"prompt\": \"\xFF\"}"), HasSubstr("line 3: column"));
-  EXPECT_THAT(error_of("[1, 2]"), HasSubstr("line 3: 'line': found array of 2, expected a JSON object"));
+  EXPECT_THAT(error_of("[1, 2]"), HasSubstr("line 3: 'line': found an array of 2, expected a JSON object"));
   EXPECT_THAT(error_of("{}"), HasSubstr("no 'messages' and no 'prompt'"));
+  EXPECT_THAT(error_of(R"({"messages": null})"), HasSubstr("'messages': found null, expected a list of messages"));
+  EXPECT_THAT(error_of(R"({"prompt": null})"), HasSubstr("'prompt': found null, expected text"));
+  EXPECT_THAT(error_of(R"({"method": null, "url": null})"), HasSubstr("'method': found null, expected \"POST\""));
   EXPECT_THAT(error_of(R"({"custom_id": 5, "prompt": "a"})"), HasSubstr("'custom_id': found 5, expected a string"));
   EXPECT_THAT(error_of(R"({"url": "/v1/completions", "body": {"prompt": "a"}})"), HasSubstr("'method' is missing"));
   EXPECT_THAT(error_of(R"({"method": "GET", "url": "/v1/completions", "body": {}})"),
@@ -56,7 +59,7 @@ TEST(BatchLine, SaysWhichLineIsWrongAndHow) {
               HasSubstr("'url': found \"/v1/embeddings\", expected \"/v1/chat/completions\" or"));
   EXPECT_THAT(error_of(R"({"method": "POST", "url": 5, "body": {}})"), HasSubstr("'url': found 5"));
   EXPECT_THAT(error_of(R"({"method": "POST", "url": "/v1/completions", "body": []})"),
-              HasSubstr("'body': found array"));
+              HasSubstr("'body': found an array"));
   EXPECT_THAT(error_of(R"({"method": "POST", "url": "/v1/completions"})"), HasSubstr("'body' is missing"));
   EXPECT_THAT(error_of(R"({"prompt": "a", "temperature": 1e999})"), HasSubstr("line 3: not JSON"));
   EXPECT_THAT(error_of("{\"prompt\": " + std::string(100, '[')), HasSubstr("nested deeper"));

@@ -17,6 +17,7 @@ using test::prompt_lines;
 using testing::AllOf;
 using testing::HasSubstr;
 using testing::Pair;
+using testing::StartsWith;
 using testing::UnorderedElementsAre;
 
 class Batch : public test::BatchTest {};
@@ -76,7 +77,9 @@ TEST_F(Batch, BrokenLinesAreAnsweredWithTheirErrorsAndTheOthersRun) {
   ASSERT_EQ(all.size(), 7U);
   EXPECT_EQ(all.at("weft-2")["custom_id"], "line-2");
   EXPECT_EQ(all.at("weft-2")["response"]["status_code"], 400);
-  EXPECT_THAT(std::string(all.at("weft-2")["error"]["message"]), HasSubstr("line 2: column 2: not JSON"));
+  const std::string unread = all.at("weft-2")["error"]["message"];
+  EXPECT_THAT(unread, StartsWith(options().input + ": line 2: column 2: not JSON"));
+  EXPECT_THAT(unread, HasSubstr("no custom_id can be read from it, so its answer's is line-2"));
   EXPECT_EQ(all.at("weft-4")["custom_id"], "x");
   EXPECT_THAT(std::string(all.at("weft-5")["error"]["message"]), HasSubstr("line 1's already"));
   EXPECT_THAT(std::string(all.at("weft-6")["error"]["message"]), HasSubstr("has no tokenizer"));

@@ -56,6 +56,21 @@ TEST(ChatTemplate, NamesLineAndColumnOfAMistake) {
   EXPECT_THAT(text("{{ raise_exception('no system role') }}"), HasSubstr("1:4: no system role"));
 }
 
+TEST(ChatTemplate, NamesTheMessageThatALoopIsAt) {
+  const auto variables = OrderedJson::parse(R"({"messages": [{"n": 1}, {"n": 2}, {"n": "x"}], "xs": [{"n": "x"}]})");
+  const auto told = [&](std::string_view source) { return text(source, variables); };
+  EXPECT_THAT(told("{% for m in messages %}{{ m.n + 1 }}{% endfor %}"),
+              HasSubstr("chat template, 1:31, at messages[2]: TypeError: "));
+  EXPECT_THAT(told("{% set rest = messages[1:] %}{% for m in rest %}{{ m.n + 1 }}{% endfor %}"),
+              HasSubstr("messages[2]"));
+  EXPECT_THAT(told("{% for m in messages if m.n + 1 %}{% endfor %}"), HasSubstr("at messages[2]: "));
+  EXPECT_THAT(told("{% for m in messages %}{% for i in [0] %}{{ i + 'x' }}{% endfor %}{% endfor %}"),
+              HasSubstr("at messages[0]: "));
+  EXPECT_THAT(told("{% for m in messages %}{% endfor %}{% for x in xs %}{{ x.n + 1 }}{% endfor %}"),
+              HasSubstr("chat template, 1:60: TypeError"))
+      << "another list's";
+}
+
 TEST(ChatTemplate, TakesTheTimeItIsGiven) {
   RenderLimits limits;
   std::tm now{};

@@ -83,6 +83,22 @@ TEST(TokenizerJson, RefusesAnythingButAnObject) {
     EXPECT_NE(refusal(json), "made") << json;
 }
 
+TEST(TokenizerJson, SaysWhatItFoundInPlaceOfAnObject) {
+  const auto made = Tokenizer::from_json("[1]");
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().message, "found an array, expected an object");
+}
+
+TEST(SentencePiece, SaysInItsOwnWordsThatAModelIsDamaged) {
+  for (const std::string& damaged : {std::string(300, '\xA7'), std::string("<html>not found</html>"), std::string()}) {
+    const auto made = Tokenizer::from_sentencepiece(damaged, std::nullopt);
+    ASSERT_FALSE(made);
+    EXPECT_THAT(made.error().message,
+                HasSubstr(std::to_string(damaged.size()) + " bytes that are no SentencePiece model"));
+    EXPECT_THAT(made.error().message, testing::Not(HasSubstr(".cc")));
+  }
+}
+
 TEST(TokenizerJson, RefusesWhatNestsTooDeep) {
   constexpr std::size_t deep = 100'000;
   EXPECT_THAT(refusal(std::string(deep, '[')), HasSubstr("nested deeper"));
