@@ -3,6 +3,9 @@
 #include <signal.h>
 
 #include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
 
 #include "tests/conformance/executor/bench.h"
 #include "tests/conformance/executor/gate.h"
@@ -42,6 +45,15 @@ void one_thread_calls(Context& context) {
                  "a sink was called by the thread that called launch, stop or close");
 }
 
+// Until `seen`, or for so long: an executor that does not wait has the time to call; nothing tells that one goes on waiting.
+void watch_for(Duration time, const std::function<bool()>& seen) {
+  std::mutex mutex;
+  std::condition_variable never;
+  std::unique_lock lock(mutex);
+  for (const Deadline deadline = Deadline::in(time); !deadline.passed() && !seen();)
+    never.wait_for(lock, std::chrono::milliseconds(5));
+}
+
 void one_call_at_a_time(Context& context) {
   const Bench bench(context);
   Gate gate(context);
@@ -55,13 +67,10 @@ void one_call_at_a_time(Context& context) {
   const GangSpec other = bench.gang({"other", 1}, 2);
   bench.launch(other);
   bench.launch(bench.exits({"third", 1}, {0, 1}));
+  // Ranks that run are something to tell. An executor may start none meanwhile: then all of this time passes.
+  watch_for(patience(context) / 4, [&] { return bench.conduct().overlapped() || bench.post().peers().size() == 2; });
   context.expect_ok(bench->stop(other.gang, at_once), "stop");
-  // An executor that does not wait has the time to call; nothing tells that one goes on waiting.
-  std::mutex mutex;
-  std::condition_variable never;
-  std::unique_lock lock(mutex);
-  for (int times = 0; times < 60 && !bench.conduct().overlapped(); ++times)
-    never.wait_for(lock, std::chrono::milliseconds(5));
+  watch_for(std::chrono::milliseconds(300), [&] { return bench.conduct().overlapped(); });
   gate.open();
   bench.sink().wait_exits({"third", 1}, 2);
   bench.sink().wait_exits(other.gang, 2);

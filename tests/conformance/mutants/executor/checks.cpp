@@ -6,7 +6,7 @@
 #include <set>
 #include <string>
 
-#include "tests/conformance/mutants/executor/mutant.h"
+#include "tests/conformance/mutants/switch.h"
 
 namespace weft::mutant {
 namespace {
@@ -29,8 +29,13 @@ Status check_texts(const RankSpec& rank) {
   return {};
 }
 
+bool is_there(const std::string& name) {
+  const std::vector<Node> nodes = all_nodes();
+  return std::any_of(nodes.begin(), nodes.end(), [&](const Node& node) { return node.name == name; });
+}
+
 Status check_place(const RankSpec& rank, const Node& node) {
-  if (!rank.node.empty() && rank.node != node.name && !breaks("any_node_is_here"))
+  if (!rank.node.empty() && !is_there(rank.node) && !breaks("any_node_is_here"))
     return wrong(rank, "node '" + rank.node + "' is not there, '" + node.name + "' is");
   for (const int cpu : rank.cpus)
     if (std::count(node.cpus.begin(), node.cpus.end(), cpu) == 0 && !breaks("any_cpu"))
@@ -58,6 +63,15 @@ Node this_node() {
   for (const std::int32_t index : {0, 1})
     node.devices.push_back({.kind = "pretended", .index = breaks("a_device_twice") ? 0 : index, .memory = 0});
   return node;
+}
+
+std::vector<Node> all_nodes() {
+  std::vector<Node> nodes{this_node()};
+  if (breaks("named_node_ignored")) {
+    nodes.push_back(nodes[0]);
+    nodes[1].name = "there";
+  }
+  return nodes;
 }
 
 Status check(const GangSpec& spec) {

@@ -5,8 +5,10 @@
 
 namespace weft::mutant {
 
-// One node, "here", with two pretended accelerators.
+// One node, "here", with two pretended accelerators; where every rank is placed.
 Node this_node();
+// That one, and of a broken rule another, "there".
+std::vector<Node> all_nodes();
 Status check(const GangSpec& spec);
 
 }  // namespace weft::mutant

@@ -26,6 +26,12 @@ void Events::drain() {
   changed_.wait(lock, [&] { return events_.empty() && !busy_; });  // the events end by themselves
 }
 
+bool Events::goes_on_within(std::chrono::milliseconds time) {
+  std::unique_lock lock(mutex_);
+  const std::int64_t before = done_;
+  return !busy_ || in_its_thread() || changed_.wait_for(lock, time, [&] { return done_ > before; });
+}
+
 void Events::run() {
   std::unique_lock lock(mutex_);
   while (true) {
@@ -38,6 +44,7 @@ void Events::run() {
     event();
     lock.lock();
     busy_ = false;
+    ++done_;
     changed_.notify_all();
   }
 }

@@ -9,7 +9,7 @@
 #include <csignal>
 #include <cstring>
 
-#include "tests/conformance/mutants/executor/mutant.h"
+#include "tests/conformance/mutants/switch.h"
 
 namespace weft::mutant {
 namespace {

@@ -17,7 +17,8 @@
 #include <filesystem>
 #include <utility>
 
-#include "tests/conformance/mutants/executor/mutant.h"
+#include "tests/conformance/mutants/executor/reporter.h"
+#include "tests/conformance/mutants/switch.h"
 
 extern "C" char** environ;
 
@@ -257,6 +258,7 @@ Plan plan_of(const RankSpec& rank, bool die_with_head) {
 }  // namespace
 
 Result<Keeper> Keeper::start(const RankSpec& rank, bool die_with_head) {
+  prepare_reports();
   Plan plan = plan_of(rank, die_with_head);
   std::array<int, 2> control{-1, -1};
   std::array<int, 2> status{-1, -1};
@@ -282,6 +284,7 @@ Result<Keeper> Keeper::start(const RankSpec& rank, bool die_with_head) {
   keeper.control_ = control[1];
   keeper.status_ = status[0];
   if (keeper.pid_ < 0) return fail(ErrorCode::resource_exhausted, "fork: " + std::string(std::strerror(errno)));
+  count_ranks(1);
   return keeper;
 }
 
@@ -298,7 +301,10 @@ Keeper& Keeper::operator=(Keeper&& other) noexcept {
 }
 
 Keeper::~Keeper() {
-  if (pid_ > 0) kill();
+  if (pid_ > 0) {
+    kill();
+    count_ranks(-1);
+  }
   if (control_ >= 0) ::close(control_);
   while (pid_ > 0 && !breaks("leaves_zombies") && ::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
   }

@@ -4,7 +4,7 @@
 #include <fstream>
 #include <vector>
 
-#include "tests/conformance/mutants/executor/mutant.h"
+#include "tests/conformance/mutants/switch.h"
 
 namespace weft::mutant {
 

@@ -3,12 +3,12 @@
 #include <clocale>
 
 #include "tests/conformance/mutants/executor/checks.h"
-#include "tests/conformance/mutants/executor/mutant.h"
+#include "tests/conformance/mutants/switch.h"
 
 namespace weft::mutant {
 
 MutantExecutor::~MutantExecutor() {
-  if (breaks("a_call_after_close") && closed_ && last_call_) tell(last_call_);
+  if (breaks("a_call_after_close") && closed_ && last_call_) events_.post(last_call_);
   if (breaks("end_without_close")) {
     for (auto& [id, one] : living_)
       one.gang->abandon();
@@ -25,7 +25,7 @@ void* MutantExecutor::query(std::string_view interface_id) {
 
 Result<Inventory> MutantExecutor::inventory(Deadline deadline) {
   if (breaks("no_time_no_nodes") && deadline.passed()) return Inventory{};
-  return Inventory{.nodes = {this_node()}};
+  return Inventory{.nodes = all_nodes()};
 }
 
 Status MutantExecutor::launch(const GangSpec& spec, GangSink& sink) {
@@ -33,6 +33,12 @@ Status MutantExecutor::launch(const GangSpec& spec, GangSink& sink) {
   if (breaks("thirty_two_ranks_at_most") && spec.ranks.size() > 32)
     return fail(ErrorCode::resource_exhausted, "too many ranks");
   WEFT_TRY(check(spec));
+  if (breaks("one_launch_at_a_time") && !events_.in_its_thread()) {
+    WEFT_TRY(begin_launch());
+    const Status admitted = admit(spec, sink);
+    end_launch();
+    return admitted;
+  }
   WEFT_TRY(admit(spec, sink));
   ++launched_;
   if (breaks("launch_changes_locale")) std::setlocale(LC_ALL, "C.UTF-8");
@@ -42,6 +48,25 @@ Status MutantExecutor::launch(const GangSpec& spec, GangSink& sink) {
     events_.post([kept] { kept->back() = 'y'; });  // used, so that the allocation is not left out
   }
   return {};
+}
+
+// Where several threads launch, it lasts until another one comes meanwhile: nothing hangs on how threads happen to run.
+Status MutantExecutor::begin_launch() {
+  std::unique_lock lock(mutex_);
+  if (launching_) {
+    ++refused_;
+    changed_.notify_all();
+    return fail(ErrorCode::unavailable, "another launch is under way");
+  }
+  launching_ = true;
+  launchers_.insert(std::this_thread::get_id());
+  if (launchers_.size() > 1) changed_.wait_for(lock, scaled(std::chrono::seconds(3)), [&] { return refused_ > 0; });
+  return {};
+}
+
+void MutantExecutor::end_launch() {
+  const std::lock_guard lock(mutex_);
+  launching_ = false;
 }
 
 Status MutantExecutor::admit(const GangSpec& spec, GangSink& sink) {
@@ -80,23 +105,38 @@ void MutantExecutor::remember(std::function<void()> call) {
   last_call_ = std::move(call);
 }
 
-void MutantExecutor::tell(std::function<void()> call) {
+void MutantExecutor::tell(const GangId& id, std::function<void()> call) {
   if (breaks("sink_in_any_thread")) return call();
+  if (breaks("a_held_sink_is_passed_by") && passes_by(id)) return other_events_.post(std::move(call));
   events_.post(std::move(call));
 }
 
+// Whether the thread for sinks was held up when there was something to tell of this gang for the first time: then another
+// one tells all of it.
+bool MutantExecutor::passes_by(const GangId& id) {
+  constexpr std::chrono::milliseconds held(50);  // no call is so slow by itself
+  const std::pair<std::string, std::int64_t> key(id.id, id.incarnation);
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto known = passes_by_.find(key); known != passes_by_.end()) return known->second;
+  }
+  const bool passes = !events_.goes_on_within(held);
+  const std::lock_guard lock(mutex_);
+  return passes_by_[key] = passes;
+}
+
 void MutantExecutor::placed(const GangId& id, GangSink& sink, const std::vector<Placement>& placements) {
-  tell([id, &sink, placements] { sink.on_placed(id, placements); });
+  tell(id, [id, &sink, placements] { sink.on_placed(id, placements); });
 }
 
 void MutantExecutor::exited(const GangId& id, GangSink& sink, std::int32_t rank, const Exit& exit, bool last) {
   const auto call = [id, &sink, rank, exit] { sink.on_exit(id, rank, exit); };
-  if (breaks("wears_out") && last && ++gangs_ > 12) tell(call);
+  if (breaks("wears_out") && last && ++gangs_ > 12) tell(id, call);
   if (breaks("a_call_after_close")) remember(call);
-  if (!last) return tell(call);
+  if (!last) return tell(id, call);
   const bool late = breaks("name_kept_too_long");
   std::unique_ptr<Gang> gang = late ? nullptr : forget(id);
-  tell(call);
+  tell(id, call);
   // This is the gang's own thread, which another must join.
   events_.post([this, late, id, ended = gang.release()] {
     delete (late ? forget(id).release() : ended);
@@ -167,7 +207,9 @@ void MutantExecutor::wait_for_the_end() {
     return living_.empty() && (ending_ == 0 || breaks("close_leaves_a_call"));
   });  // keepers end what they keep
   lock.unlock();
-  if (!breaks("close_leaves_a_call")) events_.drain();
+  if (breaks("close_leaves_a_call")) return;
+  events_.drain();
+  other_events_.drain();
 }
 
 }  // namespace weft::mutant

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -42,7 +43,10 @@ class MutantExecutor final : public Executor {
   void exited(const GangId& id, GangSink& sink, std::int32_t rank, const Exit& exit, bool last);
   // Its name is free; the caller destroys it, in another thread than its own, and says so by ending_.
   std::unique_ptr<Gang> forget(const GangId& id);
-  void tell(std::function<void()> call);
+  void tell(const GangId& id, std::function<void()> call);
+  bool passes_by(const GangId& id);
+  Status begin_launch();
+  void end_launch();
   void remember(std::function<void()> call);
   void wait_for_the_end();
 
@@ -58,9 +62,14 @@ class MutantExecutor final : public Executor {
   std::set<std::pair<std::string, std::int64_t>> stopped_;
   std::set<std::string> names_;  // of every gang there was
   int slipped_ = 0;
+  std::map<std::pair<std::string, std::int64_t>, bool> passes_by_;  // gangs, as they were first told of
+  std::set<std::thread::id> launchers_;
+  bool launching_ = false;
+  int refused_ = 0;
   std::atomic<int> gangs_ = 0;
   std::atomic<int> launched_ = 0;
   std::mutex closing_mutex_;  // one close at a time waits
+  Events other_events_;       // of a broken rule: idle otherwise
   Events events_;             // goes first
 };
 
