@@ -3,6 +3,7 @@
 
 #include "text/chat/builtins.h"
 #include "text/chat/interpreter.h"
+#include "text/chat/letter_case.h"
 #include "text/chat/operators.h"
 #include "text/chat/python_text.h"
 

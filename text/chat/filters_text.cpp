@@ -3,6 +3,7 @@
 
 #include "text/chat/builtins.h"
 #include "text/chat/interpreter.h"
+#include "text/chat/letter_case.h"
 #include "text/chat/operators.h"
 #include "text/chat/python_text.h"
 
@@ -28,7 +29,10 @@ Value title_filter(Interpreter& in, const Value& value, Arguments& arguments) {
     const bool ends = at == text.size();
     const auto [c, length] = ends ? CodePoint{U' ', 1} : code_point_at(text, at);
     if (ends || is_python_space(c) || c == '-' || c == '(' || c == '{' || c == '[' || c == '<') {
-      out += capitalize(std::string_view(text).substr(word, at - word));
+      const std::string_view whole = std::string_view(text).substr(word, at - word);
+      const std::size_t first = whole.empty() ? 0 : code_point_at(whole, 0).length;
+      out += upper(whole.substr(0, first));
+      out += lower(whole.substr(first));
       if (!ends) out.append(text, at, length);
       word = at + length;
     }

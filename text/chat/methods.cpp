@@ -4,6 +4,7 @@
 
 #include "text/chat/builtins.h"
 #include "text/chat/interpreter.h"
+#include "text/chat/letter_case.h"
 #include "text/chat/operators.h"
 #include "text/chat/python_text.h"
 
@@ -220,11 +221,11 @@ bool is_digit(char32_t c) { return is_number(c) && is_word(c); }
 bool is_alphanumeric(char32_t c) { return is_letter(c) || is_number(c); }
 bool is_ascii(char32_t c) { return c < 0x80; }
 
-template <std::string (*Map)(std::string_view), std::string (*Other)(std::string_view)>
+template <bool (*Holds)(std::string_view)>
 Value has_case(Interpreter& in, const Value& self, Arguments& arguments) {
   bind("a method of str", arguments, {});
-  in.budget().spend(self.text()->size() / 4);
-  return Value::boolean(Map(*self.text()) == *self.text() && Other(*self.text()) != *self.text());
+  in.budget().spend(self.text()->size());
+  return Value::boolean(Holds(*self.text()));
 }
 
 Value dict_items(Interpreter& in, const Value& self, Arguments& arguments) {
@@ -296,7 +297,9 @@ using MethodTable = std::unordered_map<std::string_view, Method>;
 const MethodTable& text_methods() {
   static const MethodTable table = {{"upper", mapped<upper>},
                                     {"lower", mapped<lower>},
-                                    {"casefold", mapped<lower>},
+                                    {"casefold", mapped<casefold>},
+                                    {"swapcase", mapped<swapcase>},
+                                    {"istitle", has_case<is_title>},
                                     {"title", mapped<title>},
                                     {"capitalize", mapped<capitalize>},
                                     {"strip", strip<true, true>},
@@ -330,8 +333,8 @@ const MethodTable& text_methods() {
                                     {"isalnum", all_are<is_alphanumeric>},
                                     {"isspace", all_are<is_python_space>},
                                     {"isascii", all_are<is_ascii>},
-                                    {"isupper", has_case<upper, lower>},
-                                    {"islower", has_case<lower, upper>}};
+                                    {"isupper", has_case<is_upper>},
+                                    {"islower", has_case<is_lower>}};
   return table;
 }
 

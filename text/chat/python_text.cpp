@@ -1,7 +1,5 @@
 #include "text/chat/python_text.h"
 
-#include <utf8proc.h>
-
 #include <algorithm>
 
 namespace weft::text::jinja {
@@ -15,35 +13,6 @@ bool strips(char32_t c, const std::optional<std::string_view>& characters) {
     at += wanted.length;
   }
   return false;
-}
-
-char32_t to_upper(char32_t c) { return static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c))); }
-char32_t to_lower(char32_t c) { return static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))); }
-
-void append_upper(std::string& out, char32_t c) {
-  if (c == 0xDF)
-    out.append("SS");
-  else
-    append_utf8(out, to_upper(c));
-}
-
-void append_lower(std::string& out, char32_t c) {
-  if (c == 0x130)
-    out.append("i\xCC\x87");
-  else
-    append_utf8(out, to_lower(c));
-}
-
-template <class Append>
-std::string mapped(std::string_view text, Append append) {
-  std::string out;
-  out.reserve(text.size());
-  for (std::size_t at = 0; at < text.size();) {
-    const auto [c, length] = code_point_at(text, at);
-    append(out, c);
-    at += length;
-  }
-  return out;
 }
 
 }  // namespace
@@ -158,25 +127,6 @@ std::string replace(std::string_view text, std::string_view from, std::string_vi
     at = found + from.size();
   }
   return out.append(text.substr(at));
-}
-
-std::string upper(std::string_view text) { return mapped(text, append_upper); }
-std::string lower(std::string_view text) { return mapped(text, append_lower); }
-
-std::string title(std::string_view text) {
-  bool in_word = false;
-  return mapped(text, [&](std::string& out, char32_t c) {
-    in_word ? append_lower(out, c) : append_upper(out, c);
-    in_word = is_letter(c);
-  });
-}
-
-std::string capitalize(std::string_view text) {
-  bool first = true;
-  return mapped(text, [&](std::string& out, char32_t c) {
-    first ? append_upper(out, c) : append_lower(out, c);
-    first = false;
-  });
 }
 
 std::size_t character_offset(std::string_view text, std::int64_t index) {

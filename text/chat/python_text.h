@@ -27,11 +27,6 @@ std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends)
 
 std::string replace(std::string_view text, std::string_view from, std::string_view to, std::int64_t limit);
 
-std::string upper(std::string_view text);
-std::string lower(std::string_view text);
-std::string title(std::string_view text);
-std::string capitalize(std::string_view text);
-
 // The byte where the character number `index` starts; the text's size beyond the end.
 std::size_t character_offset(std::string_view text, std::int64_t index);
 

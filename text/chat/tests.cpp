@@ -4,6 +4,7 @@
 
 #include "text/chat/builtins.h"
 #include "text/chat/interpreter.h"
+#include "text/chat/letter_case.h"
 #include "text/chat/operators.h"
 #include "text/chat/python_text.h"
 
@@ -43,12 +44,8 @@ bool is_callable(const Value& value) {
   return value.get<std::shared_ptr<const Callable>>() != nullptr || value.is_undefined();
 }
 bool is_escaped(const Value&) { return false; }
-bool is_upper(const Value& value) {
-  return value.text() != nullptr && upper(*value.text()) == *value.text() && lower(*value.text()) != *value.text();
-}
-bool is_lower(const Value& value) {
-  return value.text() != nullptr && lower(*value.text()) == *value.text() && upper(*value.text()) != *value.text();
-}
+bool is_upper_text(const Value& value) { return value.text() != nullptr && is_upper(*value.text()); }
+bool is_lower_text(const Value& value) { return value.text() != nullptr && is_lower(*value.text()); }
 
 Value remainder(Interpreter& in, const Value& value, const Value& divisor) {
   return binary(in.budget(), Operation::modulo, value, divisor);
@@ -99,8 +96,8 @@ Test find_test(std::string_view name) {
       {"iterable", plain<is_iterable>},
       {"callable", plain<is_callable>},
       {"escaped", plain<is_escaped>},
-      {"upper", plain<is_upper>},
-      {"lower", plain<is_lower>},
+      {"upper", plain<is_upper_text>},
+      {"lower", plain<is_lower_text>},
       {"even", is_even},
       {"odd", is_odd},
       {"divisibleby", divisible_by},
