@@ -7,12 +7,14 @@
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/setup.h"
+#include "core/plugin/crash_blame.h"
 
 namespace weft::cli {
 
 int run_app(int argc, char** argv) {
   // A peer that is gone is an error value, not a signal.
   (void)std::signal(SIGPIPE, SIG_IGN);
+  const CrashBlame blame;  // a worker's, too
   CLI::App app{"weft launches, feeds and keeps alive copies of a language model (DP x TP x PP) from one TOML file."};
   app.footer(
       "The smallest useful file:\n"

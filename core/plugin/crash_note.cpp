@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 
 namespace weft {
 namespace {
@@ -19,16 +18,32 @@ std::mutex& one_at_a_time() {
 }
 
 // Only what is safe in a signal handler: write, sigaction, raise.
-void write_all(const char* from, std::size_t size) {
-  while (size > 0) {
-    const ssize_t done = ::write(STDERR_FILENO, from, size);
+void handle(int signal) {
+  crash_detail::spoken = true;
+  crash_detail::write_all({text.data(), text_size});
+  crash_detail::write_all(crash_detail::signal_text(signal));
+  for (std::size_t i = 0; i < before.size(); ++i)
+    if (CrashNote::signals[i] == signal) ::sigaction(signal, &before[i], nullptr);
+  // Blocked while it is handled: it takes effect, with the former disposition, as soon as this returns. A fault that
+  // comes of an instruction comes again by itself, but abort() and kill() do not.
+  ::raise(signal);
+}
+
+}  // namespace
+
+namespace crash_detail {
+
+std::atomic<bool> spoken{false};
+
+void write_all(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t done = ::write(STDERR_FILENO, text.data(), text.size());
     if (done <= 0) return;
-    from += done;
-    size -= static_cast<std::size_t>(done);
+    text.remove_prefix(static_cast<std::size_t>(done));
   }
 }
 
-const char* name_of(int signal) {
+std::string_view signal_text(int signal) {
   switch (signal) {
     case SIGSEGV: return "SIGSEGV (invalid memory)\n";
     case SIGBUS: return "SIGBUS (invalid memory)\n";
@@ -38,18 +53,7 @@ const char* name_of(int signal) {
   }
 }
 
-void handle(int signal) {
-  write_all(text.data(), text_size);
-  const char* const name = name_of(signal);
-  write_all(name, std::strlen(name));
-  for (std::size_t i = 0; i < before.size(); ++i)
-    if (CrashNote::signals[i] == signal) ::sigaction(signal, &before[i], nullptr);
-  // Blocked while it is handled: it takes effect, with the former disposition, as soon as this returns. A fault that
-  // comes of an instruction comes again by itself, but abort() and kill() do not.
-  ::raise(signal);
-}
-
-}  // namespace
+}  // namespace crash_detail
 
 CrashNote::CrashNote(const std::string& where) : alone_(one_at_a_time()) {
   const std::string line = "weft: " + where + ": the process crashed in it: ";

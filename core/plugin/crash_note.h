@@ -5,10 +5,19 @@
 #include <signal.h>
 
 #include <array>
+#include <atomic>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 namespace weft {
+
+// What handlers of crashes share; safe in one.
+namespace crash_detail {
+extern std::atomic<bool> spoken;           // a CrashNote has said whose code it was
+void write_all(std::string_view text);     // to standard error
+std::string_view signal_text(int signal);  // a line's end
+}  // namespace crash_detail
 
 // While one lives, SIGSEGV, SIGBUS, SIGILL, SIGFPE and SIGABRT first write "weft: WHERE: the process crashed in it: SIGNAL" to standard
 // error; then what was to happen happens: a core file, a sanitizer's report, an end by that signal. It changes no

@@ -90,6 +90,25 @@ TEST_F(Faults, AnInventoryThatEndsTheProcessIsNamedAndTheCommandHasFailed) {
   EXPECT_THAT(child.err(), HasSubstr("ended by plugin executor/faulty in inventory, which called exit()"));
 }
 
+TEST_F(Faults, AnExceptionThatNobodyCatchesOnAPluginsOwnThreadNamesThePlugin) {
+  Child child = start_with_executor("thread_throws");
+  EXPECT_EQ(child.wait(), 128 + SIGABRT) << child.err();
+  EXPECT_THAT(child.err(), AllOf(HasSubstr("what():  its thread lost its list"),
+                                 HasSubstr("weft: the process crashed in plugin executor/faulty: SIGABRT (abort)\n")));
+}
+
+TEST_F(Faults, AnInventoryThatAbortsIsNamed) {
+  Child child = start_with_executor("inventory_aborts");
+  EXPECT_EQ(child.wait(), 128 + SIGABRT) << child.err();
+  EXPECT_THAT(child.err(), HasSubstr("weft: the process crashed in plugin executor/faulty: SIGABRT (abort)\n"));
+}
+
+// Nothing in the process hears of it: the code is all there is, as docs/plugins says.
+TEST_F(Faults, WhatCallsUnderscoreExitIsTheProcesssEnd) {
+  Child child = start_with_executor("inventory_ends");
+  EXPECT_EQ(child.wait(), 77) << child.err();
+}
+
 TEST_F(Faults, AnInventoryThatHangsIsEndedByTheFirstSignal) {
   Child child = start_with_executor("inventory_hangs");
   ASSERT_TRUE(child.wait_for("faulty: it hangs")) << child.err();

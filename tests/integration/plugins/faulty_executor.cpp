@@ -6,6 +6,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include "weft/executor.h"
 #include "weft/plugin.h"
@@ -26,6 +27,10 @@ class FaultyExecutor final : public weft::Executor {
     if (fault_ == "inventory_throws") throw std::runtime_error("it lost its list");
     if (fault_ == "inventory_exits") std::exit(0);  // NOLINT(concurrency-mt-unsafe): the fault itself
     if (fault_ == "inventory_hangs") hang();
+    if (fault_ == "inventory_aborts") std::abort();
+    if (fault_ == "inventory_ends") ::_exit(77);
+    // NOLINTNEXTLINE(bugprone-exception-escape): the fault itself
+    if (fault_ == "thread_throws") std::thread([] { throw std::runtime_error("its thread lost its list"); }).join();
     weft::Inventory found;
     found.nodes.push_back(
         {.name = "here", .address = "127.0.0.1", .cpus = {0}, .memory = weft::Bytes{8} << 30, .devices = {}});
@@ -46,12 +51,13 @@ class FaultyExecutor final : public weft::Executor {
   const std::string fault_;
 };
 
-constexpr weft::OptionSpec options[] = {
-    {.key = "fault",
-     .type = weft::OptionSpec::Type::string,
-     .default_value = "\"none\"",
-     .range = "none|inventory_throws|inventory_exits|inventory_hangs|launch_throws|launch_hangs",
-     .help = "What it does wrong."}};
+constexpr weft::OptionSpec options[] = {{.key = "fault",
+                                         .type = weft::OptionSpec::Type::string,
+                                         .default_value = "\"none\"",
+                                         .range = "none|inventory_throws|inventory_exits|inventory_hangs|inventory_"
+                                                  "aborts|inventory_ends|thread_throws|launch_throws|"
+                                                  "launch_hangs",
+                                         .help = "What it does wrong."}};
 
 weft::Result<std::unique_ptr<weft::Executor>> create(const weft::PluginOptions& given, weft::HostServices&) {
   return std::make_unique<FaultyExecutor>(given.get<std::string>("fault"));
