@@ -18,6 +18,7 @@
 #include <functional>
 #include <locale>
 #include <new>
+#include <sstream>
 #if defined(__x86_64__)
 #include <xmmintrin.h>
 #endif
@@ -56,8 +57,24 @@ std::vector<std::string> running_threads() {
   return found;
 }
 
+enum class Which : std::uint8_t { all, living, copies };
+
+// "12 (name) S 1 ...", from the state on.
+bool is_one_of(std::string_view stat, Which which) {
+  constexpr unsigned forked_without_exec = 0x40;  // PF_FORKNOEXEC of linux/sched.h
+  if (which == Which::all) return true;
+  if (stat.starts_with('Z') || stat.starts_with('X')) return false;
+  std::istringstream words{std::string(stat)};
+  std::string word;
+  for (int field = 3; field < 9; ++field)  // as proc(5) counts them, up to the ninth: flags
+    words >> word;
+  unsigned flags = 0;
+  words >> flags;
+  return which == Which::living || (flags & forked_without_exec) != 0;
+}
+
 // "sleep (123)" of each process that has this parent.
-std::vector<std::string> children_of(pid_t parent, bool zombies) {
+std::vector<std::string> children_of(pid_t parent, Which which) {
   std::vector<std::string> found;
   std::error_code error;
   const std::string wanted = fmt::format("{}", parent);
@@ -68,7 +85,7 @@ std::vector<std::string> children_of(pid_t parent, bool zombies) {
     const std::string line = first_line(entry.path() / "stat");
     const std::size_t close = line.rfind(')');
     if (close == std::string::npos || close + 4 >= line.size()) continue;
-    if (!zombies && line[close + 2] == 'Z') continue;
+    if (!is_one_of(std::string_view(line).substr(close + 2), which)) continue;
     if (line.substr(close + 4, line.find(' ', close + 4) - close - 4) == wanted)
       found.push_back(line.substr(line.find('(') + 1, close - line.find('(') - 1) + " (" + pid + ")");
   }
@@ -157,7 +174,7 @@ std::map<std::string, std::string> variables() {
 
 }  // namespace
 
-Holdings look_at_holdings() { return {open_descriptors(), running_threads(), children_of(::getpid(), true)}; }
+Holdings look_at_holdings() { return {open_descriptors(), running_threads(), children_of(::getpid(), Which::all)}; }
 
 std::string more_in(const Holdings& after, const Holdings& before) {
   std::string text;
@@ -169,6 +186,16 @@ std::string more_in(const Holdings& after, const Holdings& before) {
 }
 
 namespace {
+
+// Of this process, and those that were orphaned by one of its own: the warden's then.
+std::string processes(Which children, Which orphans) {
+  const std::string self = fmt::format("({})", ::getpid());
+  std::vector<std::string> adopted = children_of(::getppid(), orphans);
+  std::erase_if(adopted, [&self](const std::string& one) { return one.ends_with(self); });
+  const std::string own = words_more("child", children_of(::getpid(), children), {});
+  const std::string others = words_more("orphan", std::move(adopted), {});
+  return own + (own.empty() || others.empty() ? "" : ", ") + others;
+}
 
 // Fails unless `left()` soon names nothing.
 void expect_soon_empty(Context& context, const std::function<std::string()>& left, std::string_view when) {
@@ -193,15 +220,14 @@ void expect_no_more(Context& context, const Holdings& before, std::string_view w
 }
 
 void expect_no_processes(Context& context, std::string_view when) {
-  const std::string self = fmt::format("({})", ::getpid());
-  const auto left = [&self] {
-    std::vector<std::string> orphans = children_of(::getppid(), false);
-    std::erase_if(orphans, [&self](const std::string& one) { return one.ends_with(self); });
-    const std::string children = words_more("child", children_of(::getpid(), true), {});
-    const std::string others = words_more("orphan", std::move(orphans), {});
-    return children + (children.empty() || others.empty() ? "" : ", ") + others;
-  };
-  expect_soon_empty(context, left, when);
+  expect_soon_empty(
+      context, [] { return processes(Which::all, Which::living); }, when);
+}
+
+void expect_no_copies(Context& context, std::string_view when) {
+  expect_soon_empty(
+      context, [] { return processes(Which::copies, Which::copies); },
+      fmt::format("{}, forked and without an exec", when));
 }
 
 Settings look_at_settings() {

@@ -27,6 +27,9 @@ void expect_no_more(Context& context, const Holdings& before, std::string_view w
 // then, as the case's own process is. For a body that has started none itself, in the case's own process.
 void expect_no_processes(Context& context, std::string_view when);
 
+// The same for processes that go on in a copy of this one: whoever means to run a program has soon done so.
+void expect_no_copies(Context& context, std::string_view when);
+
 // How the process and the calling thread are set.
 struct Settings {
   std::map<std::string, std::string> signal_handlers;  // by signal: handler, flags and mask

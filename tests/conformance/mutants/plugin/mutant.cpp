@@ -1,6 +1,7 @@
 // A balancer that breaks one rule for every kind of plugin, named by WEFT_MUTANT; unset, it breaks none.
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -8,6 +9,7 @@
 #include <weft/load_balancer.h>
 #include <weft/plugin.h>
 
+#include <array>
 #include <cfenv>
 #include <clocale>
 #include <cstdio>
@@ -17,12 +19,13 @@
 #include <string_view>
 #include <thread>
 
+#include "tests/conformance/mutants/switch.h"
+
+extern "C" char** environ;
+
 namespace {
 
-bool breaks(std::string_view mutant) {
-  const char* const name = std::getenv("WEFT_MUTANT");
-  return name != nullptr && mutant == name;
-}
+using weft::mutant::breaks;
 
 // A thread that nobody joins, which is what the rules are about.
 void start_stray_thread() {
@@ -110,10 +113,37 @@ int alive = 0;
 // less: the harness's own deadline would end the case, whether it measures or not. The first time only: nobody waits twice.
 void hang() {
   static bool again = false;
-  const char* const scale = std::getenv("WEFT_MUTANT_TIME_SCALE");
-  if (!again) std::this_thread::sleep_for(std::chrono::milliseconds(2500) * (scale == nullptr ? 1 : std::atoi(scale)));
+  if (!again) std::this_thread::sleep_for(weft::mutant::scaled(std::chrono::milliseconds(2500)));
   again = true;
 }
+
+// A process that an object has while it lives. It breaks no rule where it runs a program of its own.
+class Helper {
+ public:
+  Helper() {
+    if (breaks("helper_is_a_copy")) {
+      pid_ = ::fork();
+      while (pid_ == 0)
+        ::pause();
+    }
+#ifdef MUTANT_HELPED
+    std::string program = "/bin/sleep";
+    std::string seconds = "1000";
+    std::array<char*, 3> arguments{program.data(), seconds.data(), nullptr};
+    ::posix_spawn(&pid_, program.c_str(), nullptr, nullptr, arguments.data(), environ);
+#endif
+  }
+  ~Helper() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  Helper(const Helper&) = delete;
+  Helper& operator=(const Helper&) = delete;
+
+ private:
+  pid_t pid_ = -1;
+};
 
 // The next eligible one by id: enough to pass every rule of balancers.
 class InTurn final : public weft::LoadBalancer {
@@ -151,6 +181,7 @@ class InTurn final : public weft::LoadBalancer {
   }
 
   const std::thread::id made_by_;
+  const Helper helper_;
   weft::ReplicaId last_ = -1;
 };
 
