@@ -36,6 +36,7 @@ int run_app(int argc, char** argv) {
   add_tokenize(app, exit_code);
   add_detokenize(app, exit_code);
   add_template(app, exit_code);
+  add_bench(app, exit_code);
   add_agent(app, exit_code);
   add_worker(app, exit_code);
   try {

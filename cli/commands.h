@@ -15,6 +15,7 @@ void add_plugins_new(CLI::App& plugins, int& exit_code);  // below `weft plugins
 void add_tokenize(CLI::App& app, int& exit_code);
 void add_detokenize(CLI::App& app, int& exit_code);
 void add_template(CLI::App& app, int& exit_code);
+void add_bench(CLI::App& app, int& exit_code);
 void add_agent(CLI::App& app, int& exit_code);
 void add_worker(CLI::App& app, int& exit_code);
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <map>
 
 #include "cli/exit_code.h"
@@ -55,6 +56,19 @@ void print(const std::vector<Problem>& problems) {
     fmt::print(stderr, "{}\n", to_string(problem));
 }
 
+// What a file with the model's path alone would say. An absolute path is no TOML value, so it is taken as it is.
+ParsedConfig config_of_model(const std::string& directory, const std::vector<std::string>& overrides) {
+  std::vector<std::string> all = {"model.path=" + directory};
+  all.insert(all.end(), overrides.begin(), overrides.end());
+  std::error_code code;
+  auto config = parse_config({.text = "",
+                              .name = "--model",
+                              .base_directory = std::filesystem::current_path(code).string(),
+                              .overrides = std::move(all)});
+  if (!config) return {.config = {}, .problems = std::move(config).error(), .unreadable = true};
+  return {.config = std::move(*config), .problems = {}};
+}
+
 // A plugin that lives in the head, and what the user's options came to.
 struct Chosen {
   const LoadedPlugin* plugin = nullptr;
@@ -106,7 +120,9 @@ bool SetupMaker::failed(const Error& error, int code) {
 }
 
 bool SetupMaker::read() {
-  ParsedConfig parsed = read_config(options_.config_file, options_.overrides);
+  ParsedConfig parsed = options_.model_directory.empty()
+                            ? read_config(options_.config_file, options_.overrides)
+                            : config_of_model(options_.model_directory, options_.overrides);
   if (parsed.unreadable) {
     print(parsed.problems);
     code_ = parsed.missing ? exit_not_found : exit_usage;

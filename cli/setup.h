@@ -23,6 +23,7 @@ namespace weft::cli {
 // The options that such commands share.
 struct SetupOptions {
   std::string config_file = "weft.toml";
+  std::string model_directory;  // absolute: this model and defaults, in place of the file; empty: the file
   std::vector<std::string> overrides;
   std::vector<std::string> plugin_dirs;
 };

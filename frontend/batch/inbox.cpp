@@ -5,9 +5,10 @@
 namespace weft::frontend {
 
 void Inbox::put_tokens(RequestId request, std::span<const TokenId> tokens) {
+  const Time now = Clock::now();
   const std::lock_guard lock(mutex_);
-  if (!contents_.first_token && !tokens.empty()) contents_.first_token = Clock::now();
-  contents_.events.emplace_back(TokensEvent{request, {tokens.begin(), tokens.end()}});
+  if (!contents_.first_token && !tokens.empty()) contents_.first_token = now;
+  contents_.events.emplace_back(TokensEvent{request, {tokens.begin(), tokens.end()}, now});
   wake();
 }
 

@@ -17,6 +17,7 @@ namespace weft::frontend {
 struct TokensEvent {
   RequestId request = 0;
   std::vector<TokenId> tokens;
+  Time at{};  // when they came
 };
 struct LogprobsEvent {
   RequestId request = 0;
