@@ -96,6 +96,7 @@ void add_bench(CLI::App& app, int& exit_code) {
   command->require_subcommand(1);
   add_bench_latency(*command, exit_code);
   add_bench_throughput(*command, exit_code);
+  add_bench_kernels(*command, exit_code);
   add_bench_model(*command, exit_code);
   command->footer("Example:\n  weft bench latency --model bench-100m");
 }

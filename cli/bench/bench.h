@@ -12,6 +12,7 @@ namespace weft::cli {
 
 void add_bench_latency(CLI::App& bench, int& exit_code);
 void add_bench_throughput(CLI::App& bench, int& exit_code);
+void add_bench_kernels(CLI::App& bench, int& exit_code);
 void add_bench_model(CLI::App& bench, int& exit_code);
 
 struct BenchOptions {

@@ -24,7 +24,7 @@ struct Sizes {
   int vocabulary;
 };
 
-constexpr int kv_heads = 4;
+constexpr int kv_heads_of_all = 4;
 constexpr std::array<Sizes, 2> models = {{
     {.name = "bench-100m", .hidden = 768, .layers = 12, .heads = 12, .intermediate = 2048, .vocabulary = 32000},
     {.name = "bench-430m", .hidden = 1024, .layers = 24, .heads = 16, .intermediate = 4096, .vocabulary = 65536},
@@ -58,7 +58,7 @@ std::optional<nlohmann::json> bench_model_config(std::string_view name) {
                             {"hidden_size", sizes.hidden},
                             {"num_hidden_layers", sizes.layers},
                             {"num_attention_heads", sizes.heads},
-                            {"num_key_value_heads", kv_heads},
+                            {"num_key_value_heads", kv_heads_of_all},
                             {"intermediate_size", sizes.intermediate},
                             {"vocab_size", sizes.vocabulary},
                             {"max_position_embeddings", 4096},

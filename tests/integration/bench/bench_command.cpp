@@ -28,13 +28,13 @@ std::vector<std::string> BenchTest::of_tiny(const std::string& what, const std::
 
 Json BenchTest::report(const std::string& what, const std::vector<std::string>& more) {
   std::vector<std::string> arguments = of_tiny(what, more);
-  arguments.insert(arguments.end(), {"--json", "report.json", "--repeat", "2"});
+  arguments.insert(arguments.end(), {"--json", "report.json", "--repeat", std::to_string(repetitions)});
   const Ended ended = run(arguments);
   EXPECT_EQ(ended.code, 0) << ended.err;
   Json parsed = Json::parse(directory_.read("report.json"), nullptr, false);
   EXPECT_TRUE(parsed.is_object()) << "no report";
   EXPECT_EQ(parsed["benchmark"], what);
-  EXPECT_EQ(parsed["repeat"], 2);
+  EXPECT_EQ(parsed["repeat"], repetitions);
   EXPECT_THAT(ended.out, HasSubstr("limit"));
   return parsed;
 }

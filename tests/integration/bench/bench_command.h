@@ -18,6 +18,7 @@ using Json = nlohmann::json;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
+constexpr int repetitions = sanitized ? 1 : 2;
 constexpr const char* bundled_model = WEFT_SOURCE_DIR "/models/weft-tiny";
 
 struct Ended {
@@ -30,8 +31,8 @@ class BenchTest : public ::testing::Test {
  protected:
   Child start(const std::vector<std::string>& arguments) const;
   Ended run(const std::vector<std::string>& arguments) const;
-  // The arguments of `weft bench WHAT` on the bundled model, with one thread a rank and little memory; and the report of two
-  // repetitions of it, which go well.
+  // The arguments of `weft bench WHAT` on the bundled model, with one thread a rank and little memory; and the report of so
+  // many repetitions of it, which go well.
   std::vector<std::string> of_tiny(const std::string& what, const std::vector<std::string>& more) const;
   Json report(const std::string& what, const std::vector<std::string>& more);
 

@@ -48,7 +48,8 @@ TEST_F(BenchTest, LatencyHoldsPrefillAgainstMultiplyAddsAndDecodingAgainstReads)
       decode["read_bytes_per_second"].get<double>() / found["limits"]["read_bytes_per_second"]["median"].get<double>(),
       "share of reads");
   EXPECT_EQ(found["limits"]["threads"], 1);
-  EXPECT_EQ(found["engines"]["0"]["steps"], 3 * 5) << "a warm-up and two repetitions of one prefill and four steps";
+  EXPECT_EQ(found["engines"]["0"]["steps"], (1 + repetitions) * 5)
+      << "each time, and as a warm-up, a prefill and four steps";
 }
 
 TEST_F(BenchTest, ThroughputCountsTheTokensOfAllRequests) {
