@@ -59,9 +59,10 @@ void Watcher::run() noexcept {
   for (;;) {
     epoll_event event{};
     if (::epoll_wait(epoll_.get(), &event, 1, -1) != 1) continue;  // a signal: none comes here, but debuggers do
-    if (event.data.u64 == 0) return;
+    const std::uint64_t watched = event.data.u64;  // epoll_event is packed: no reference may be bound to it
+    if (watched == 0) return;
     const std::lock_guard lock(mutex_);
-    const auto found = watched_.find(event.data.u64);
+    const auto found = watched_.find(watched);
     if (found == watched_.end()) continue;  // forgotten meanwhile
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, found->second.process, nullptr);
     found->second.peers->say_death();

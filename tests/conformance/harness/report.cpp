@@ -132,9 +132,12 @@ std::string proof_of(const json& cases, const std::string& capability) {
 
 std::string markdown_of(const json& report) {
   const json& plugin = report.at("plugin");
-  std::string text = fmt::format("Suite version {}, level {}: {} {} ({}).\n\n", report.at("suite").get<std::string>(),
-                                 report.at("level").get<std::string>(), plugin.at("id").get<std::string>(),
-                                 plugin.at("version").get<std::string>(), plugin.at("fingerprint").get<std::string>());
+  const std::string id =
+      plugin.at("id").get<std::string>();  // one after the other: which error comes first is not the compiler's
+  const std::string suite = report.at("suite").get<std::string>();
+  std::string text =
+      fmt::format("Suite version {}, level {}: {} {} ({}).\n\n", suite, report.at("level").get<std::string>(), id,
+                  plugin.at("version").get<std::string>(), plugin.at("fingerprint").get<std::string>());
   if (const json& claim = report.at("claim"); !claim.is_null())
     text += fmt::format("Suite version {} is {} (list {:.12}).\n\n", claim.at("version").get<std::string>(),
                         claim.at("text").get<std::string>(), claim.at("list_sha256").get<std::string>());
