@@ -27,6 +27,11 @@ std::vector<const Value*> bind(const char* function, const Arguments& arguments,
   return bound;
 }
 
+void check_hashable(const Value& key) {
+  const bool changes = key.dict() != nullptr || (key.sequence() != nullptr && key.sequence()->is_list());
+  if (changes) throw fault("TypeError: unhashable type: '{}'", key.type_name());
+}
+
 const std::string& text_argument(const char* function, const Value* value) {
   const std::string* text = value != nullptr ? value->text() : nullptr;
   if (text != nullptr) return *text;

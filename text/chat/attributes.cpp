@@ -14,7 +14,7 @@ bool changes_in_place(const Value& value, std::string_view name) {
   static constexpr std::array<std::string_view, 8> of_lists = {"append", "clear", "pop",    "reverse",
                                                                "insert", "sort",  "extend", "remove"};
   static constexpr std::array<std::string_view, 5> of_dicts = {"clear", "pop", "popitem", "setdefault", "update"};
-  if (value.sequence() != nullptr && !value.sequence()->is_tuple)
+  if (value.sequence() != nullptr && value.sequence()->is_list())
     return std::find(of_lists.begin(), of_lists.end(), name) != of_lists.end();
   return value.dict() != nullptr && std::find(of_dicts.begin(), of_dicts.end(), name) != of_dicts.end();
 }
@@ -48,10 +48,16 @@ std::optional<Value> loop_attribute(const Loop& loop, const std::string& name) {
 std::optional<Value> own_attribute(const Value& value, const std::string& name) {
   if (const Method method = find_method(value, name)) return bound_method(value, method, name);
   if (changes_in_place(value, name)) return Value(Undefined{.name = &name, .owner = value.type_name(), .unsafe = true});
-  if (const auto* space = value.get<std::shared_ptr<Namespace>>()) {
+  if (const List* list = value.sequence(); list != nullptr && list->range) {
+    if (name == "start") return Value::integer(list->range->start);
+    if (name == "stop") return Value::integer(list->range->stop);
+    if (name == "step") return Value::integer(list->range->step);
+  } else if (const auto* space = value.get<std::shared_ptr<Namespace>>()) {
     if (const Value* found = (*space)->find(name)) return *found;
   } else if (const auto* loop = value.get<std::shared_ptr<Loop>>()) {
     return loop_attribute(**loop, name);
+  } else if (const auto* cycler = value.get<std::shared_ptr<Cycler>>()) {
+    if (name == "current") return (*cycler)->items[(*cycler)->index];
   } else if (const auto* callable = value.get<std::shared_ptr<const Callable>>()) {
     if (name == "name") return Value::string((*callable)->name);
   }

@@ -13,6 +13,7 @@
 namespace weft::text::jinja {
 
 Filter find_filter(std::string_view name);  // null: there is none
+Fault no_filter(std::string_view name);     // what is said then: Jinja has none, or this version
 Test find_test(std::string_view name);
 
 // range, namespace, raise_exception, ...; nothing where there is none of that name.
@@ -36,6 +37,8 @@ std::vector<const Value*> bind(const char* function, const Arguments& arguments,
                                std::initializer_list<const char*> names, std::size_t required = 0);
 std::vector<const Value*> bind(const char* function, Arguments&& temporary, std::initializer_list<const char*> names,
                                std::size_t required = 0) = delete;  // the result points into the arguments
+
+void check_hashable(const Value& key);  // throws TypeError for what Python takes for no dict's key
 
 // Typed access to bound arguments.
 const std::string& text_argument(const char* function, const Value* value);

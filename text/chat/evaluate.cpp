@@ -87,8 +87,7 @@ Value Interpreter::dict(const Expression& node) {
   for (std::size_t i = 0; i < node.children.size(); i += 2) {
     Value key = evaluate(*node.children[i]);
     at_ = node.children[i]->offset;
-    if (key.dict() != nullptr || (key.sequence() != nullptr && !key.sequence()->is_tuple))
-      throw fault("TypeError: unhashable type: '{}'", key.type_name());
+    check_hashable(key);
     made->set(std::move(key), evaluate(*node.children[i + 1]));
   }
   return Value(std::shared_ptr<const Dict>(std::move(made)));
@@ -178,7 +177,7 @@ Value Interpreter::call(const Value& callee, Arguments& given) {
 
 Value Interpreter::filter(const Expression& node, const Value& subject) {
   at_ = node.offset;
-  if (node.filter == nullptr) throw fault("TemplateRuntimeError: No filter named '{}' found.", node.text);
+  if (node.filter == nullptr) throw no_filter(node.text);
   Arguments given = arguments(node.arguments);
   at_ = node.offset;
   return node.filter(*this, subject, given);

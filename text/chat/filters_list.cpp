@@ -165,7 +165,7 @@ Value map(Interpreter& in, const Value& value, Arguments& arguments) {
   }
   const std::string name = text_argument("map", &arguments.positional.front());
   const Filter filter = find_filter(name);
-  if (filter == nullptr) throw fault("TemplateRuntimeError: No filter named '{}' found.", name);
+  if (filter == nullptr) throw no_filter(name);
   arguments.positional.erase(arguments.positional.begin());
   for (const Value& item : iterate(in.budget(), value)) {
     Arguments each = arguments;

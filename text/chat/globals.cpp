@@ -30,7 +30,7 @@ Value range(Interpreter& in, Arguments& arguments) {
     if (__builtin_add_overflow(at, step, &at)) break;
   }
   in.budget().spend(items.size());
-  return Value::list(std::move(items));
+  return Value::range(std::move(items), {.start = start, .stop = stop, .step = step});
 }
 
 Value raise_exception(Interpreter& in, Arguments& arguments) {
@@ -59,13 +59,35 @@ Value strftime_now(Interpreter& in, Arguments& arguments) {
   return Value::string(std::move(text));
 }
 
+// dict([('a', 1), ...]): pairs of anything that has two items.
+void set_pairs(Interpreter& in, const Value& pairs, Dict& dict) {
+  std::size_t index = 0;
+  for (const Value& pair : iterate(in.budget(), pairs)) {
+    std::vector<Value> both = iterate(in.budget(), pair);
+    if (both.size() != 2)
+      throw fault("ValueError: dictionary update sequence element #{} has length {}; 2 is required", index,
+                  both.size());
+    check_hashable(both[0]);
+    in.budget().spend(1 + dict.entries.size() / 64);
+    dict.set(std::move(both[0]), std::move(both[1]));
+    ++index;
+  }
+}
+
 Value make_dict(Interpreter& in, Arguments& arguments) {
   auto dict = std::make_shared<Dict>();
+  if (arguments.positional.size() > 1)
+    throw fault("TypeError: dict expected at most 1 argument, got {}", arguments.positional.size());
   if (!arguments.positional.empty()) {
-    if (arguments.positional[0].dict() == nullptr) throw fault("TypeError: dict() takes a dict or named arguments");
-    in.budget().spend(arguments.positional[0].dict()->entries.size());
-    for (const auto& [key, value] : arguments.positional[0].dict()->entries)
-      dict->set(key, value);
+    const Value& given = arguments.positional[0];
+    if (const auto* undefined = given.get<Undefined>()) throw fault("{}", undefined->message());
+    if (given.dict() != nullptr) {
+      in.budget().spend(given.dict()->entries.size());
+      for (const auto& [key, value] : given.dict()->entries)
+        dict->set(key, value);
+    } else {
+      set_pairs(in, given, *dict);
+    }
   }
   for (auto& [name, value] : arguments.named)
     dict->set(Value::string(name), value);
@@ -73,6 +95,15 @@ Value make_dict(Interpreter& in, Arguments& arguments) {
 }
 
 Value make_namespace(Interpreter& in, Arguments& arguments) { return in.make_namespace(arguments); }
+
+Value cycler(Interpreter&, Arguments& arguments) {
+  if (!arguments.named.empty()) throw fault("TypeError: cycler() takes no named arguments");
+  if (arguments.positional.empty()) throw fault("RuntimeError: at least one item has to be provided");
+  const int depth = depth_around(arguments.positional);
+  return Value(std::make_shared<Cycler>(Cycler{.items = std::move(arguments.positional), .depth = depth}));
+}
+
+Value lipsum(Interpreter&, Arguments&) { throw fault("lipsum() makes text at random, which is not in this version"); }
 
 // joiner(", ") gives nothing the first time it is called, then its separator.
 Value joiner(Interpreter&, Arguments& arguments) {
@@ -90,12 +121,14 @@ Value joiner(Interpreter&, Arguments& arguments) {
 
 std::optional<Value> find_global(std::string_view name) {
   using Function = Value (*)(Interpreter&, Arguments&);
-  static constexpr std::array<std::pair<std::string_view, Function>, 6> table = {{{"range", range},
+  static constexpr std::array<std::pair<std::string_view, Function>, 8> table = {{{"range", range},
                                                                                   {"raise_exception", raise_exception},
                                                                                   {"strftime_now", strftime_now},
                                                                                   {"dict", make_dict},
                                                                                   {"namespace", make_namespace},
-                                                                                  {"joiner", joiner}}};
+                                                                                  {"joiner", joiner},
+                                                                                  {"cycler", cycler},
+                                                                                  {"lipsum", lipsum}}};
   for (const auto& [known, function] : table)
     if (known == name)
       return Value(std::shared_ptr<const Callable>(

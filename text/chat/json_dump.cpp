@@ -66,7 +66,7 @@ class Writer {
     } else if (const std::string* text = value.text()) {
       budget_.spend_string(text->size());
       append_string(*text, style_, out_);
-    } else if (const List* list = value.sequence()) {
+    } else if (const List* list = value.sequence(); list != nullptr && !list->range) {
       items('[', ']', list->items, level, [&](const Value& item) { write(item, level + 1); });
     } else if (const Dict* dict = value.dict()) {
       write_dict(*dict, level);

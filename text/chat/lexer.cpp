@@ -193,52 +193,75 @@ class Lexer {
     add(TokenKind::name, start, std::string(source_.substr(start, at_ - start)));
   }
 
-  void digits(std::string& out, bool hex) {
-    for (; at_ < source_.size(); ++at_) {
-      const char c = source_[at_];
-      const bool digit = (c >= '0' && c <= '9') || (hex && ((c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F')));
-      if (digit)
-        out.push_back(c);
-      else if (c != '_')
-        break;
+  static bool is_digit(char c, int base) {
+    const int value = c >= '0' && c <= '9'   ? c - '0'
+                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                             : base;
+    return value < base;
+  }
+  bool digit_at(std::size_t at, int base = 10) const { return at < source_.size() && is_digit(source_[at], base); }
+
+  // Digits, single underscores between them; with `leading`, one before the first.
+  void digits(std::string& out, int base, bool leading = false) {
+    while (true) {
+      const bool separates = at_ < source_.size() && source_[at_] == '_' && (leading || !out.empty());
+      if (!digit_at(at_ + (separates ? 1 : 0), base)) return;
+      at_ += separates ? 1 : 0;
+      out.push_back(source_[at_++]);
     }
   }
 
-  bool digit_at(std::size_t at) const { return at < source_.size() && source_[at] >= '0' && source_[at] <= '9'; }
+  // 0b101, 0o17, 0xff: the base, with at_ behind the mark; 10 where there is none.
+  int marked_base() {
+    if (source_[at_] != '0' || at_ + 2 >= source_.size()) return 10;
+    const char mark = static_cast<char>(source_[at_ + 1] | 0x20);
+    const int base = mark == 'b' ? 2 : mark == 'o' ? 8 : mark == 'x' ? 16 : 10;
+    if (base == 10 || !(digit_at(at_ + 2, base) || (source_[at_ + 2] == '_' && digit_at(at_ + 3, base)))) return 10;
+    at_ += 2;
+    return base;
+  }
+
+  // Fraction and exponent of a real number behind its whole part; false, with nothing consumed, where there is neither.
+  bool fraction_and_exponent(std::string& out) {
+    const std::size_t start = at_;
+    if (at_ < source_.size() && source_[at_] == '.' && digit_at(at_ + 1)) {
+      ++at_;
+      std::string part;
+      digits(part, 10);
+      out += "." + part;
+    }
+    if (at_ < source_.size() && (source_[at_] == 'e' || source_[at_] == 'E')) {
+      const bool sign = at_ + 1 < source_.size() && (source_[at_ + 1] == '+' || source_[at_ + 1] == '-');
+      if (digit_at(at_ + (sign ? 2 : 1))) {
+        out += sign && source_[at_ + 1] == '-' ? "e-" : "e";
+        at_ += sign ? 2 : 1;
+        std::string part;
+        digits(part, 10);
+        out += part;
+      }
+    }
+    return at_ != start;
+  }
 
   void number() {
     const std::size_t start = at_;
-    std::string digits_seen;
-    int base = 10;
-    if (source_[at_] == '0' && at_ + 2 < source_.size() && (source_[at_ + 1] == 'x' || source_[at_ + 1] == 'X')) {
-      base = 16;
-      at_ += 2;
-    }
-    digits(digits_seen, base == 16);
+    std::string seen;
+    const int base = marked_base();
+    digits(seen, base, base != 10);
     // Behind a dot these are indices: "a.0.1".
     const bool may_be_real = base == 10 && (start == 0 || source_[start - 1] != '.');
-    bool real = false;
-    if (may_be_real && at_ < source_.size() && source_[at_] == '.' && digit_at(at_ + 1)) {
-      real = true;
-      digits_seen.push_back(source_[at_++]);
-      digits(digits_seen, false);
-    }
-    if (may_be_real && at_ < source_.size() && (source_[at_] == 'e' || source_[at_] == 'E')) {
-      const bool sign = at_ + 1 < source_.size() && (source_[at_ + 1] == '+' || source_[at_ + 1] == '-');
-      if (digit_at(at_ + (sign ? 2 : 1))) {
-        real = true;
-        digits_seen.push_back('e');
-        if (sign && source_[at_ + 1] == '-') digits_seen.push_back('-');
-        at_ += sign ? 2 : 1;
-        digits(digits_seen, false);
-      }
-    }
+    const bool real = may_be_real && fraction_and_exponent(seen);
+    if (!real && base == 10 && seen.size() > 1 && seen.front() == '0' &&
+        seen.find_first_not_of('0') != std::string::npos)
+      refuse(start, fmt::format("the number {} begins with 0, expected none of it, or 0o before an octal one", seen));
     Token& made = add(real ? TokenKind::real : TokenKind::integer, start);
-    const char* const first = digits_seen.data();
-    const char* const last = first + digits_seen.size();
+    const char* const first = seen.data();
+    const char* const last = first + seen.size();
     const auto parsed =
         real ? std::from_chars(first, last, made.real) : std::from_chars(first, last, made.integer, base);
-    if (parsed.ec != std::errc() || parsed.ptr != last) refuse(start, "a number that is out of range");
+    if (parsed.ec != std::errc() || parsed.ptr != last)
+      refuse(start, real ? "a number that a float of 64 bits cannot hold" : "a whole number beyond 64 bits");
   }
 
   void string(char quote) {

@@ -1,5 +1,6 @@
 // Methods of str, dict, list and of the loop variable.
 #include <algorithm>
+#include <array>
 #include <unordered_map>
 
 #include "text/chat/builtins.h"
@@ -169,6 +170,32 @@ Value format(Interpreter& in, const Value& self, Arguments& arguments) {
   return Value::string(brace_format(in.budget(), *self.text(), arguments));
 }
 
+Value format_map(Interpreter& in, const Value& self, Arguments& arguments) {
+  const Value& mapping = *bind("format_map", arguments, {"mapping"}, 1)[0];
+  if (mapping.dict() == nullptr) throw fault("TypeError: format_map() takes a dict, not '{}'", mapping.type_name());
+  Arguments named;
+  in.budget().spend(mapping.dict()->entries.size());
+  for (const auto& [key, value] : mapping.dict()->entries)
+    if (key.text() != nullptr) named.named.emplace_back(*key.text(), value);
+  return Value::string(brace_format(in.budget(), *self.text(), named));
+}
+
+Value expandtabs(Interpreter& in, const Value& self, Arguments& arguments) {
+  const auto given = bind("expandtabs", arguments, {"tabsize"});
+  const std::string& text = *self.text();
+  const auto size = static_cast<std::size_t>(std::max<std::int64_t>(whole_argument("expandtabs", given[0], 8), 0));
+  const auto tabs = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\t'));
+  if (tabs > 0) in.budget().check_length(text.size() + tabs * std::min(size, SIZE_MAX / 2 / tabs));
+  return made(in, expand_tabs(text, size));
+}
+
+// What str has and templates hardly use: said where it is called.
+constexpr std::array not_built_names = {"encode", "isidentifier", "maketrans", "translate"};
+template <std::size_t Index>
+Value not_built(Interpreter&, const Value&, Arguments&) {
+  throw fault("str.{}() is not in this version", not_built_names[Index]);
+}
+
 template <bool Suffix>
 Value remove_affix(Interpreter& in, const Value& self, Arguments& arguments) {
   const std::string& affix_text = text_argument("removeprefix", bind("removeprefix", arguments, {"prefix"}, 1)[0]);
@@ -195,6 +222,15 @@ Value pad(Interpreter& in, const Value& self, Arguments& arguments) {
   for (std::int64_t i = left; i < room; ++i)
     out += fill;
   return Value::string(std::move(out));
+}
+
+Value isprintable(Interpreter& in, const Value& self, Arguments& arguments) {
+  bind("isprintable", arguments, {});
+  const std::string& text = *self.text();
+  in.budget().spend(text.size() / 16);
+  for (std::size_t at = 0; at < text.size(); at += code_point_at(text, at).length)
+    if (!is_printable(code_point_at(text, at).value)) return Value::boolean(false);
+  return Value::boolean(true);
 }
 
 Value zfill(Interpreter& in, const Value& self, Arguments& arguments) {
@@ -278,6 +314,20 @@ Value list_count(Interpreter& in, const Value& self, Arguments& arguments) {
                                       [&](const Value& item) { return equal(in.budget(), item, *given[0]); }));
 }
 
+Value cycler_next(Interpreter&, const Value& self, Arguments& arguments) {
+  bind("next", arguments, {});
+  Cycler& cycler = **self.get<std::shared_ptr<Cycler>>();
+  const Value& now = cycler.items[cycler.index];
+  cycler.index = (cycler.index + 1) % cycler.items.size();
+  return now;
+}
+
+Value cycler_reset(Interpreter&, const Value& self, Arguments& arguments) {
+  bind("reset", arguments, {});
+  (*self.get<std::shared_ptr<Cycler>>())->index = 0;
+  return Value::none();
+}
+
 Value loop_cycle(Interpreter&, const Value& self, Arguments& arguments) {
   if (arguments.positional.empty()) throw fault("TypeError: no items for cycling given");
   const Loop& loop = **self.get<std::shared_ptr<Loop>>();
@@ -320,6 +370,12 @@ const MethodTable& text_methods() {
                                     {"count", count_text},
                                     {"join", join},
                                     {"format", format},
+                                    {"format_map", format_map},
+                                    {"expandtabs", expandtabs},
+                                    {not_built_names[0], not_built<0>},
+                                    {not_built_names[1], not_built<1>},
+                                    {not_built_names[2], not_built<2>},
+                                    {not_built_names[3], not_built<3>},
                                     {"removeprefix", remove_affix<false>},
                                     {"removesuffix", remove_affix<true>},
                                     {"ljust", pad<false, true>},
@@ -332,6 +388,7 @@ const MethodTable& text_methods() {
                                     {"isalpha", all_are<is_letter>},
                                     {"isalnum", all_are<is_alphanumeric>},
                                     {"isspace", all_are<is_python_space>},
+                                    {"isprintable", isprintable},
                                     {"isascii", all_are<is_ascii>},
                                     {"isupper", has_case<is_upper>},
                                     {"islower", has_case<is_lower>}};
@@ -342,11 +399,13 @@ const MethodTable* methods_of(const Value& self) {
   static const MethodTable of_dict = {
       {"items", dict_items}, {"keys", dict_keys}, {"values", dict_values}, {"get", dict_get}, {"copy", copy}};
   static const MethodTable of_list = {{"index", list_index}, {"count", list_count}, {"copy", copy}};
+  static const MethodTable of_cycler = {{"next", cycler_next}, {"reset", cycler_reset}};
   static const MethodTable of_loop = {{"cycle", loop_cycle}, {"changed", loop_changed}};
   if (self.text() != nullptr) return &text_methods();
   if (self.dict() != nullptr) return &of_dict;
   if (self.sequence() != nullptr) return &of_list;
   if (self.get<std::shared_ptr<Loop>>() != nullptr) return &of_loop;
+  if (self.get<std::shared_ptr<Cycler>>() != nullptr) return &of_cycler;
   return nullptr;
 }
 

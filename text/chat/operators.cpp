@@ -29,7 +29,7 @@ const char* sign_of(Operation operation) {
 [[noreturn]] void refuse_operands(Operation operation, const Value& left, const Value& right) {
   if (operation == Operation::add && left.text() != nullptr)
     throw fault("TypeError: can only concatenate str (not \"{}\") to str", right.type_name());
-  if (operation == Operation::add && left.sequence() != nullptr)
+  if (operation == Operation::add && left.sequence() != nullptr && !left.sequence()->range)
     throw fault("TypeError: can only concatenate {0} (not \"{1}\") to {0}", left.type_name(), right.type_name());
   throw fault("TypeError: unsupported operand type(s) for {}: '{}' and '{}'", sign_of(operation), left.type_name(),
               right.type_name());
@@ -123,6 +123,18 @@ Value repeat(Budget& budget, const Value& value, std::int64_t times) {
   return list.is_tuple ? Value::tuple(std::move(items)) : Value::list(std::move(items));
 }
 
+// The bounds of a range's slice, which is a range again.
+RangeBounds part_of(const RangeBounds& range, const Slice& slice) {
+  const auto at = [&](std::int64_t index) {
+    std::int64_t moved = 0;
+    moved = checked(__builtin_mul_overflow(index, range.step, &moved), moved);
+    return checked(__builtin_add_overflow(range.start, moved, &moved), moved);
+  };
+  std::int64_t step = 0;
+  step = checked(__builtin_mul_overflow(range.step, slice.step, &step), step);
+  return {.start = at(slice.start), .stop = at(slice.stop), .step = step};
+}
+
 std::optional<std::int64_t> slice_bound(const Value& value) {
   if (value.is_none()) return std::nullopt;
   if (const auto whole = value.whole()) return whole;
@@ -146,7 +158,7 @@ Value binary(Budget& budget, Operation operation, const Value& left, const Value
     return Value::string(*left.text() + *right.text());
   }
   if (operation == Operation::add && left.sequence() != nullptr && right.sequence() != nullptr &&
-      left.sequence()->is_tuple == right.sequence()->is_tuple) {
+      left.sequence()->is_like(*right.sequence()) && !left.sequence()->range) {
     std::vector<Value> items = left.sequence()->items;
     const auto& more = right.sequence()->items;
     budget.spend(items.size() + more.size());
@@ -154,7 +166,9 @@ Value binary(Budget& budget, Operation operation, const Value& left, const Value
     return left.sequence()->is_tuple ? Value::tuple(std::move(items)) : Value::list(std::move(items));
   }
   if (operation == Operation::multiply) {
-    const auto repeats = [](const Value& value) { return value.text() != nullptr || value.sequence() != nullptr; };
+    const auto repeats = [](const Value& value) {
+      return value.text() != nullptr || (value.sequence() != nullptr && !value.sequence()->range);
+    };
     if (repeats(left) && right.whole()) return repeat(budget, left, *right.whole());
     if (repeats(right) && left.whole()) return repeat(budget, right, *left.whole());
   }
@@ -230,6 +244,7 @@ Value slice_of(Budget& budget, const Value& subject, const Value& start, const V
     items.push_back(list->items[static_cast<std::size_t>(at)]);
     if (i + 1 < slice.count) at += slice.step;
   }
+  if (list->range) return Value::range(std::move(items), part_of(*list->range, slice));
   return list->is_tuple ? Value::tuple(std::move(items)) : Value::list(std::move(items));
 }
 

@@ -1,5 +1,7 @@
 #include "text/chat/python_text.h"
 
+#include <utf8proc.h>
+
 #include <algorithm>
 
 namespace weft::text::jinja {
@@ -16,6 +18,21 @@ bool strips(char32_t c, const std::optional<std::string_view>& characters) {
 }
 
 }  // namespace
+
+bool is_printable(char32_t c) {
+  if (c < 0x80) return c >= 0x20 && c < 0x7F;
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_CS:
+    case UTF8PROC_CATEGORY_CO:
+    case UTF8PROC_CATEGORY_CN:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+    case UTF8PROC_CATEGORY_ZS: return false;
+    default: return true;
+  }
+}
 
 std::string_view strip_left(std::string_view text, std::optional<std::string_view> characters) {
   while (!text.empty()) {
@@ -108,6 +125,24 @@ std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends)
   return lines;
 }
 
+std::string expand_tabs(std::string_view text, std::size_t size) {
+  std::string out;
+  std::size_t column = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const auto [c, length] = code_point_at(text, at);
+    if (c == U'\t') {
+      const std::size_t spaces = size > 0 ? size - column % size : 0;
+      out.append(spaces, ' ');
+      column += spaces;
+    } else {
+      out.append(text.substr(at, length));
+      column = c == U'\n' || c == U'\r' ? 0 : column + 1;
+    }
+    at += length;
+  }
+  return out;
+}
+
 std::string replace(std::string_view text, std::string_view from, std::string_view to, std::int64_t limit) {
   std::string out;
   if (from.empty()) {  // between all characters, and at both ends
@@ -146,7 +181,7 @@ Slice resolve_slice(std::optional<std::int64_t> start, std::optional<std::int64_
   };
   const std::int64_t first = clamp(start, step < 0 ? highest : lowest);
   const std::int64_t last = clamp(stop, step < 0 ? lowest : highest);
-  Slice slice{.start = first, .step = step, .count = 0};
+  Slice slice{.start = first, .step = step, .count = 0, .stop = last};
   if (step > 0 && first < last) slice.count = (last - first - 1) / step + 1;
   if (step < 0 && first > last) slice.count = step == INT64_MIN ? 1 : (first - last - 1) / -step + 1;
   return slice;

@@ -77,6 +77,10 @@ std::string Undefined::message() const {
 Value Value::list(std::vector<Value> items) { return make_sequence(std::move(items), false); }
 Value Value::tuple(std::vector<Value> items) { return make_sequence(std::move(items), true); }
 
+Value Value::range(std::vector<Value> items, RangeBounds bounds) {
+  return Value(std::shared_ptr<const List>(std::make_shared<List>(List{.items = std::move(items), .range = bounds})));
+}
+
 const std::string* Value::text() const noexcept {
   const auto* value = get<String>();
   return value != nullptr ? value->get() : nullptr;
@@ -117,9 +121,9 @@ bool Value::truthy() const noexcept {
 }
 
 const char* Value::type_name() const noexcept {
-  if (const auto* value = sequence()) return value->is_tuple ? "tuple" : "list";
-  static constexpr const char* names[] = {"Undefined", "NoneType", "bool",      "int",      "float",      "str",
-                                          "list",      "dict",     "Namespace", "function", "LoopContext"};
+  if (const auto* value = sequence()) return value->is_tuple ? "tuple" : value->range ? "range" : "list";
+  static constexpr const char* names[] = {"Undefined", "NoneType", "bool",      "int",      "float",       "str",
+                                          "list",      "dict",     "Namespace", "function", "LoopContext", "Cycler"};
   return names[storage_.index()];
 }
 
@@ -128,6 +132,7 @@ int Value::depth() const noexcept {
   if (const auto* value = dict()) return value->depth;
   if (const auto* value = get<std::shared_ptr<const Callable>>()) return (*value)->depth;
   if (const auto* value = get<std::shared_ptr<Loop>>()) return (*value)->depth;
+  if (const auto* value = get<std::shared_ptr<Cycler>>()) return (*value)->depth;
   return 0;
 }
 
@@ -187,7 +192,7 @@ bool equal(Budget& budget, const Value& a, const Value& b) {
   if (a.sequence() != nullptr && b.sequence() != nullptr) {
     const auto& left = *a.sequence();
     const auto& right = *b.sequence();
-    return left.is_tuple == right.is_tuple && left.items.size() == right.items.size() &&
+    return left.is_like(right) && left.items.size() == right.items.size() &&
            std::equal(left.items.begin(), left.items.end(), right.items.begin(),
                       [&](const Value& x, const Value& y) { return equal(budget, x, y); });
   }
@@ -219,7 +224,8 @@ int order(Budget& budget, const Value& a, const Value& b, std::string_view sign)
     budget.spend(std::min(a.text()->size(), b.text()->size()) / 16);
     return a.text()->compare(*b.text());  // UTF-8 sorts as its code points do
   }
-  if (a.sequence() != nullptr && b.sequence() != nullptr && a.sequence()->is_tuple == b.sequence()->is_tuple) {
+  if (a.sequence() != nullptr && b.sequence() != nullptr && a.sequence()->is_like(*b.sequence()) &&
+      !a.sequence()->range) {
     const auto& left = a.sequence()->items;
     const auto& right = b.sequence()->items;
     for (std::size_t i = 0; i < std::min(left.size(), right.size()); ++i)

@@ -1,5 +1,5 @@
 // What a template computes with: Python's values, as far as templates meet them. All are immutable but namespaces (and
-// a loop's state), as in transformers' sandbox; copies share.
+// where a loop or a cycler is), as in transformers' sandbox; copies share.
 #pragma once
 
 #include <cstdint>
@@ -21,10 +21,12 @@ namespace weft::text::jinja {
 class Interpreter;
 class Value;
 struct List;
+struct RangeBounds;
 struct Dict;
 struct Namespace;
 struct Callable;
 struct Loop;
+struct Cycler;
 
 // A name or attribute that is not there. Printing it gives nothing; most other uses raise what `message` says.
 struct Undefined {
@@ -40,7 +42,7 @@ class Value {
  public:
   using Storage = std::variant<Undefined, None, bool, std::int64_t, double, String, std::shared_ptr<const List>,
                                std::shared_ptr<const Dict>, std::shared_ptr<Namespace>, std::shared_ptr<const Callable>,
-                               std::shared_ptr<Loop>>;
+                               std::shared_ptr<Loop>, std::shared_ptr<Cycler>>;
 
   Value() = default;  // undefined
   template <class T>
@@ -53,13 +55,14 @@ class Value {
   static Value string(std::string value) { return Value(String(std::make_shared<std::string>(std::move(value)))); }
   static Value list(std::vector<Value> items);
   static Value tuple(std::vector<Value> items);
+  static Value range(std::vector<Value> items, RangeBounds bounds);  // the items are the bounds' numbers
 
   template <class T>
   const T* get() const noexcept {
     return std::get_if<T>(&storage_);
   }
   const std::string* text() const noexcept;
-  const List* sequence() const noexcept;  // list or tuple
+  const List* sequence() const noexcept;  // list, tuple or range
   const Dict* dict() const noexcept;
   bool is_undefined() const noexcept { return get<Undefined>() != nullptr; }
   bool is_none() const noexcept { return get<None>() != nullptr; }
@@ -78,10 +81,23 @@ class Value {
 // Deeper nesting is refused, so that walking and destroying a value never runs out of stack.
 inline constexpr int deepest_value = 200;
 
+struct RangeBounds {
+  std::int64_t start = 0;
+  std::int64_t stop = 0;
+  std::int64_t step = 1;
+};
+
+// A list, a tuple or a range, which is one of numbers that prints as its bounds.
 struct List {
   std::vector<Value> items;
   bool is_tuple = false;
   int depth = 1;
+  std::optional<RangeBounds> range = std::nullopt;
+
+  bool is_list() const noexcept { return !is_tuple && !range; }
+  bool is_like(const List& other) const noexcept {
+    return is_tuple == other.is_tuple && range.has_value() == other.range.has_value();
+  }
 };
 
 // One more than the deepest of `items`; throws beyond deepest_value.
@@ -125,6 +141,13 @@ struct Loop {
   int level = 0;
   std::optional<Value> changed;                            // what loop.changed() saw last
   std::function<Value(Interpreter&, Arguments&)> recurse;  // empty unless the loop is recursive
+};
+
+// What cycler('a', 'b') makes: its items in turn, for ever.
+struct Cycler {
+  std::vector<Value> items;  // at least one; never changed, so that it cannot hold itself
+  int depth = 1;
+  std::size_t index = 0;
 };
 
 // The value of a request's JSON. Throws where it nests too deep.

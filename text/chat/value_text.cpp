@@ -1,31 +1,14 @@
 // str() and repr() as Python gives them.
-#include <utf8proc.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 
+#include "text/chat/python_text.h"
 #include "text/chat/value.h"
 #include "text/utf8.h"
 
 namespace weft::text::jinja {
 namespace {
-
-// str.isprintable(): what repr() does not escape.
-bool is_printable(char32_t c) {
-  if (c < 0x80) return c >= 0x20 && c < 0x7F;
-  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
-    case UTF8PROC_CATEGORY_CC:
-    case UTF8PROC_CATEGORY_CF:
-    case UTF8PROC_CATEGORY_CS:
-    case UTF8PROC_CATEGORY_CO:
-    case UTF8PROC_CATEGORY_CN:
-    case UTF8PROC_CATEGORY_ZL:
-    case UTF8PROC_CATEGORY_ZP:
-    case UTF8PROC_CATEGORY_ZS: return false;
-    default: return true;
-  }
-}
 
 void append_string_repr(const std::string& text, std::string& out) {
   const bool has_single = text.find('\'') != std::string::npos;
@@ -75,7 +58,12 @@ void append_repr(Budget& budget, const Value& value, std::string& out, int level
   if (const auto* text = value.text()) {
     budget.spend_string(text->size());
     append_string_repr(*text, out);
-  } else if (const auto* list = value.sequence()) {
+  } else if (const auto* list = value.sequence(); list != nullptr && list->range) {
+    const RangeBounds& range = *list->range;
+    out.append(fmt::format("range({}, {}", range.start, range.stop));
+    if (range.step != 1) out.append(fmt::format(", {}", range.step));
+    out.push_back(')');
+  } else if (list != nullptr) {
     out.push_back(list->is_tuple ? '(' : '[');
     append_items(budget, list->items, out, [&](const Value& item) { append_repr(budget, item, out, level + 1); });
     if (list->is_tuple && list->items.size() == 1) out.push_back(',');
@@ -140,6 +128,8 @@ void append_text(Budget& budget, const Value& value, std::string& out) {
     out.append(fmt::format("<function {}>", (*callable)->name));
   } else if (value.get<std::shared_ptr<Loop>>() != nullptr) {
     out.append("<LoopContext>");
+  } else if (value.get<std::shared_ptr<Cycler>>() != nullptr) {
+    out.append("<Cycler>");
   } else {
     append_repr(budget, value, out, 0);
   }

@@ -56,6 +56,18 @@ TEST(ChatTemplate, NamesLineAndColumnOfAMistake) {
   EXPECT_THAT(text("{{ raise_exception('no system role') }}"), HasSubstr("1:4: no system role"));
 }
 
+TEST(ChatTemplate, NamesWhatJinjaHasAndThisVersionLacks) {
+  EXPECT_THAT(text("a\n{{ 'x'|wordwrap(5) }}"), HasSubstr("2:8: Jinja's filter 'wordwrap' is not in this version"));
+  EXPECT_THAT(text("{{ ['x']|map('urlize')|list }}"), HasSubstr("'urlize' is not in this version"));
+  EXPECT_THAT(text("{{ 'x'|shout }}"), HasSubstr("1:8: TemplateRuntimeError: No filter named 'shout' found."));
+  EXPECT_THAT(text("{{ lipsum(n=1) }}"), HasSubstr("1:4: lipsum() makes text at random, which is not in this version"));
+  EXPECT_THAT(text("{{ 'x'.encode() }}"), HasSubstr("1:8: str.encode() is not in this version"));
+  EXPECT_THAT(text("{{ 9223372036854775808 }}"), HasSubstr("1:4: a whole number beyond 64 bits"));
+  EXPECT_THAT(text("{{ '9223372036854775808'|int }}"), HasSubstr("OverflowError: a whole number beyond 64 bits"));
+  EXPECT_THAT(text("{{ 1e30|int }}"), HasSubstr("OverflowError: a whole number beyond 64 bits"));
+  EXPECT_THAT(text("{{ 007 }}"), HasSubstr("1:4: the number 007 begins with 0"));
+}
+
 TEST(ChatTemplate, NamesTheMessageThatALoopIsAt) {
   const auto variables = OrderedJson::parse(R"({"messages": [{"n": 1}, {"n": 2}, {"n": "x"}], "xs": [{"n": "x"}]})");
   const auto told = [&](std::string_view source) { return text(source, variables); };
