@@ -1,13 +1,9 @@
 #include <fmt/format.h>
 
-#include <map>
-
 #include "cli/commands.h"
 #include "cli/exit_code.h"
 #include "cli/preflight.h"
 #include "cli/setup_options.h"
-#include "core/plugin/units.h"
-#include "engine/model/runner_spec.h"
 
 namespace weft::cli {
 namespace {
@@ -17,51 +13,23 @@ struct CheckOptions {
   bool print = false;
 };
 
-// Mebibytes with one decimal: sizes side by side are compared by eye.
-std::string mebibytes(Bytes bytes) { return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20)); }
-
-// What every rank needs, beside what its node has. False if it cannot fit.
-bool check_memory(const Setup& setup) {
-  const Config& config = setup.config;
-  std::map<std::string, Bytes> needed;
-  fmt::print("{:>5}  {:<20} {:>14} {:>14} {:>14} {:>14}\n", "rank", "node", "weights", "KV cache", "workspace", "sum");
-  for (const ReplicaPlan& replica : setup.plan.replicas)
-    for (const RankPlan& rank : replica.ranks) {
-      const auto estimate = engine::estimate_memory(setup.model, {.model_directory = config.model.path,
-                                                                  .dtype = setup.dtype(),
-                                                                  .max_context = config.model.max_context,
-                                                                  .position = {.tp_rank = rank.tp,
-                                                                               .tp_size = setup.plan.tensor,
-                                                                               .pp_rank = rank.pp,
-                                                                               .pp_size = setup.plan.pipeline},
-                                                                  .block_size = config.engine.block_size,
-                                                                  .max_batch_tokens = config.engine.max_batch_tokens,
-                                                                  .max_requests = config.engine.max_requests});
-      if (!estimate) {
-        fmt::print(stderr, "rank {}: {}\n", rank.rank, estimate.error().message);
-        return false;
-      }
-      if (rank.kv_memory < estimate->kv_block) {
-        fmt::print(stderr, "rank {}: engine.kv_memory gives it {} bytes, a block of {} tokens takes {}; give it more\n",
-                   rank.rank, rank.kv_memory, config.engine.block_size, estimate->kv_block);
-        return false;
-      }
-      const Bytes sum = estimate->weights + rank.kv_memory + estimate->workspace;
-      needed[rank.node] += sum;
-      fmt::print("{:>5}  {:<20} {:>14} {:>14} {:>14} {:>14}\n", rank.rank, rank.node, mebibytes(estimate->weights),
-                 mebibytes(rank.kv_memory), mebibytes(estimate->workspace), mebibytes(sum));
-    }
-  bool fits = true;
-  for (const Node& node : setup.inventory.nodes) {
-    const Bytes wanted = needed[node.name];
-    fmt::print("node {}: {} of {} used\n", node.name, mebibytes(wanted),
-               node.memory == 0 ? "unknown" : mebibytes(node.memory));
-    if (node.memory == 0 || wanted <= node.memory) continue;
-    fits = false;
-    fmt::print(stderr, "node {}: its ranks need {}, it has {}; lower engine.kv_memory or the number of copies\n",
-               node.name, mebibytes(wanted), mebibytes(node.memory));
+// What every rank needs, beside what its node has. Returns an exit code.
+int check_memory(const Setup& setup) {
+  const auto forecast = forecast_memory(setup);
+  if (!forecast) {
+    fmt::print(stderr, "{}\n", forecast.error().message);
+    return exit_code_of(forecast.error());
   }
-  return fits;
+  fmt::print("{:>5}  {:<20} {:>14} {:>14} {:>14} {:>14}\n", "rank", "node", "weights", "KV cache", "workspace", "sum");
+  for (const RankMemory& rank : forecast->ranks)
+    fmt::print("{:>5}  {:<20} {:>14} {:>14} {:>14} {:>14}\n", rank.rank, rank.node, mebibytes(rank.bytes.weights),
+               mebibytes(rank.bytes.cache), mebibytes(rank.bytes.workspace), mebibytes(rank.sum()));
+  for (const NodeMemory& node : forecast->nodes)
+    fmt::print("node {}: {} of {} used\n", node.node, mebibytes(node.wanted),
+               node.has == 0 ? "unknown" : mebibytes(node.has));
+  if (forecast->verdict) return exit_ok;
+  fmt::print(stderr, "{}\n", forecast->verdict.error().message);
+  return exit_code_of(forecast->verdict.error());
 }
 
 // Tokenizer and chat template. Returns an exit code.
@@ -78,9 +46,9 @@ int check_text(const Setup& setup) {
 }
 
 int run_check(const CheckOptions& options) {
-  int code = exit_ok;
-  const auto setup = make_setup(options.setup, code);
-  if (setup == nullptr) return code;
+  int refused = exit_ok;
+  const auto setup = make_setup(options.setup, refused);
+  if (setup == nullptr) return refused;
   if (options.print) {
     fmt::print("# resolved configuration, hash {}\n", hash_config(setup->config));
     for (const std::string& reason : setup->plan.reasons)
@@ -97,8 +65,8 @@ int run_check(const CheckOptions& options) {
     fmt::print("plugin {} {}: {}\n", plugin->id(), plugin->info.version, plugin->info.file);
   for (const std::string& warning : setup->plan.warnings)
     fmt::print(stderr, "warning: {}\n", warning);
-  if (!check_memory(*setup)) return exit_usage;
-  if (const int text = check_text(*setup); text != exit_ok) return text;
+  for (const auto look : {check_memory, check_text})
+    if (const int code = look(*setup); code != exit_ok) return code;
   fmt::print("ok: configuration {}\n", hash_config(setup->config));
   return exit_ok;
 }

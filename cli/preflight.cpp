@@ -2,13 +2,45 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <memory>
 #include <optional>
 
 #include "text/chat/chat_template.h"
 #include "text/tokenizer/tokenizer.h"
+#include "worker/runner_spec.h"
 
 namespace weft::cli {
+
+std::string mebibytes(Bytes bytes) { return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20)); }
+
+Result<MemoryForecast> forecast_memory(const Setup& setup) {
+  MemoryForecast out;
+  std::map<std::string, Bytes> wanted;
+  for (const ReplicaPlan& replica : setup.plan.replicas)
+    for (const RankPlan& rank : replica.ranks) {
+      const engine::RunnerSpec spec = worker::runner_spec(
+          setup.config, setup.model,
+          {.tp_rank = rank.tp, .tp_size = setup.plan.tensor, .pp_rank = rank.pp, .pp_size = setup.plan.pipeline},
+          rank.kv_memory);
+      const auto& blocks = setup.device_answer.kv_block;
+      const auto stage = static_cast<std::size_t>(rank.pp);
+      WEFT_ASSIGN_CONTEXT(bytes, engine::estimate_memory(setup.model, spec, stage < blocks.size() ? blocks[stage] : 0),
+                          fmt::format("rank {}", rank.rank));
+      out.ranks.push_back({.rank = rank.rank, .node = rank.node, .bytes = bytes});
+      wanted[rank.node] += out.ranks.back().sum();
+    }
+  std::string lacking;
+  for (const Node& node : setup.inventory.nodes) {
+    out.nodes.push_back({.node = node.name, .wanted = wanted[node.name], .has = node.memory});
+    if (node.memory == 0 || out.nodes.back().wanted <= node.memory) continue;
+    lacking +=
+        fmt::format("{}node {}: its ranks need {}, it has {}; lower engine.kv_memory or the number of copies",
+                    lacking.empty() ? "" : "\n", node.name, mebibytes(out.nodes.back().wanted), mebibytes(node.memory));
+  }
+  if (!lacking.empty()) out.verdict = fail(ErrorCode::resource_exhausted, lacking);
+  return out;
+}
 
 Result<TextSide> read_text_side(const Setup& setup) {
   const Config::Model& model = setup.config.model;

@@ -2,14 +2,39 @@
 // both, so that what one calls right the other does not refuse.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "cli/setup.h"
+#include "engine/model/runner_spec.h"
 #include "frontend/batch/batch_run.h"
 #include "weft/status.h"
 
 namespace weft::cli {
+
+struct RankMemory {
+  std::int32_t rank = 0;
+  std::string node;
+  engine::MemoryEstimate bytes;
+  Bytes sum() const noexcept { return bytes.weights + bytes.cache + bytes.workspace; }
+};
+struct NodeMemory {
+  std::string node;
+  Bytes wanted = 0;  // by its ranks
+  Bytes has = 0;     // 0: unknown
+};
+struct MemoryForecast {
+  std::vector<RankMemory> ranks;
+  std::vector<NodeMemory> nodes;
+  Status verdict;  // resource_exhausted: a node has too little, all of them named
+};
+
+// "12.3 MiB": sizes side by side are compared by eye.
+std::string mebibytes(Bytes bytes);
+
+// What every rank needs, beside what its node has. Errors are those that a rank would have for its sizes.
+Result<MemoryForecast> forecast_memory(const Setup& setup);
 
 // What turns text into tokens and back.
 struct TextSide {

@@ -27,6 +27,8 @@ struct RunOptions {
 };
 
 Result<std::unique_ptr<frontend::BatchRun>> open_batch(const RunOptions& options, const Setup& setup) {
+  WEFT_ASSIGN(forecast, forecast_memory(setup));
+  WEFT_TRY(forecast.verdict);
   WEFT_ASSIGN(text, read_text_side(setup));
   for (const std::string& warning : text.warnings)
     log::warn("model", "{}", warning);

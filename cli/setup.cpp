@@ -87,6 +87,7 @@ class SetupMaker {
   bool read();  // weft.toml; then logs are as it says
   bool load_plugins();
   bool read_model();
+  bool ask_the_device();
   bool make_objects();
   bool place();  // where ranks run
   bool settle_communicators();
@@ -109,6 +110,8 @@ class SetupMaker {
   Unusable unusable_;
   Chosen executor_;
   Chosen balancer_;
+  PluginOptions device_options_;
+  std::string device_warning_;                                 // empty: it has answered
   std::map<std::string, Result<const LoadedPlugin*>> others_;  // communicators that the plan may choose
   int code_ = exit_usage;
 };
@@ -152,7 +155,7 @@ bool SetupMaker::load_plugins() {
   executor_.options = loader.options(executor_.plugin, "executor", config.executor);
   balancer_.options = loader.options(balancer_.plugin, "balancer", config.balancer);
   loader.options(setup_->communicator, "communicator", config.communicator);
-  loader.options(setup_->device, "device", config.device);
+  device_options_ = loader.options(setup_->device, "device", config.device);
   adopt_names();
   if (!tell_problems(loader)) return false;
   load_for_several_nodes();
@@ -212,6 +215,22 @@ bool SetupMaker::read_model() {
   return true;
 }
 
+// A device that no object can be made of here will do no better in a worker of this machine; on other nodes it may.
+bool SetupMaker::ask_the_device() {
+  auto answer = cli::ask_device(*setup_->host, *setup_->device, device_options_, setup_->config, setup_->model);
+  if (answer) {
+    setup_->device_answer = std::move(*answer);
+    return true;
+  }
+  if (answer.error().code == ErrorCode::unimplemented || !executor_.plugin->has("several_nodes"))
+    return failed(answer.error(), exit_usage);
+  setup_->device_answer = guess_device(setup_->config, setup_->model);
+  device_warning_ =
+      fmt::format("blocks of KV are counted without what {} may pad, as it does not work on this machine: {}",
+                  setup_->device->id(), answer.error().message);
+  return true;
+}
+
 // What lives in the head. In a child process first, before any thread runs here: what a plugin's create does to its
 // process is then told, not suffered. Whatever error it is, a plugin that makes no object has been given something that it cannot
 // work with.
@@ -243,6 +262,7 @@ bool SetupMaker::place() {
   auto plan = make_plan(setup_->config, setup_->model.shape, setup_->inventory, unusable_);
   if (!plan) return failed(plan.error(), exit_code_of(plan.error()));
   setup_->plan = std::move(*plan);
+  if (!device_warning_.empty()) setup_->plan.warnings.push_back(device_warning_);
   return true;
 }
 
@@ -304,7 +324,8 @@ std::unique_ptr<Setup> make_setup(const SetupOptions& options, int& exit_code,
                                   const std::function<void()>& objects_made) {
   const RunGuard guard;
   SetupMaker maker(options);
-  bool made = maker.read() && maker.load_plugins() && maker.read_model() && maker.make_objects();
+  bool made =
+      maker.read() && maker.load_plugins() && maker.read_model() && maker.ask_the_device() && maker.make_objects();
   if (made && objects_made) objects_made();
   made = made && maker.place() && maker.settle_communicators();
   exit_code = maker.code();

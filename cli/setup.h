@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/device_question.h"
 #include "core/cluster/cluster.h"
 #include "core/cluster/guarded_executor.h"
 #include "core/config/config.h"
@@ -43,6 +44,7 @@ struct Setup {
   PluginHandle<LoadBalancer> balancer;
   std::unique_ptr<GuardedExecutor> guarded_executor;  // what the cluster is given
   std::unique_ptr<GuardedBalancer> guarded_balancer;  // what the router is given
+  DeviceAnswer device_answer;
   Inventory inventory;
   Plan plan;
 

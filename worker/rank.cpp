@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "engine/model/rank_shape.h"
+#include "worker/runner_spec.h"
 
 namespace weft::worker {
 namespace {
@@ -139,33 +139,17 @@ Result<std::unique_ptr<Group>> Rank::open_leaders(const wire::GroupInfo& info, D
 
 Status Rank::load(Progress& progress) {
   WEFT_ASSIGN(model, engine::read_model_config(config_.model.path));
-  const DType dtype = config_.model.dtype.value_or(model.shape.dtype);
-  WEFT_ASSIGN(runner, engine::ModelRunner::load({.model_directory = config_.model.path,
-                                                 .dtype = dtype,
-                                                 .max_context = config_.model.max_context,
-                                                 .position = {.tp_rank = assign_.tp(),
-                                                              .tp_size = assign_.tp_size(),
-                                                              .pp_rank = assign_.pp(),
-                                                              .pp_size = assign_.pp_size()},
-                                                 .device = device_.get(),
-                                                 .tensor_group = tensor_.get(),
-                                                 .pipeline_group = pipeline_.get(),
-                                                 .block_size = config_.engine.block_size,
-                                                 .max_batch_tokens = config_.engine.max_batch_tokens,
-                                                 .max_requests = config_.engine.max_requests,
-                                                 .layers_done = &progress.layers}));
+  engine::RunnerSpec spec = runner_spec(
+      config_, model,
+      {.tp_rank = assign_.tp(), .tp_size = assign_.tp_size(), .pp_rank = assign_.pp(), .pp_size = assign_.pp_size()},
+      assign_.kv_memory());
+  spec.device = device_.get();
+  spec.tensor_group = tensor_.get();
+  spec.pipeline_group = pipeline_.get();
+  spec.layers_done = &progress.layers;
+  WEFT_ASSIGN(runner, engine::ModelRunner::load(spec));
   runner_ = std::move(runner);
-  // More blocks than all running requests can ever fill would only cost memory.
-  const std::int64_t blocks_of_request =
-      (runner_->max_context() + config_.engine.block_size - 1) / config_.engine.block_size;
-  const std::int64_t most = std::min<std::int64_t>(blocks_of_request * config_.engine.max_requests, 1 << 30);
-  const auto affordable =
-      static_cast<std::int64_t>(assign_.kv_memory() / std::max<Bytes>(1, runner_->kv_block_bytes()));
-  WEFT_ASSIGN(blocks, agree_on_blocks(static_cast<std::int32_t>(std::min(most, affordable))));
-  if (blocks < 1)
-    return fail(ErrorCode::resource_exhausted,
-                fmt::format("engine.kv_memory leaves {} bytes, a block of {} tokens takes {}; give it more",
-                            assign_.kv_memory(), config_.engine.block_size, runner_->kv_block_bytes()));
+  WEFT_ASSIGN(blocks, agree_on_blocks(runner_->kv_blocks()));
   kv_blocks_ = blocks;
   return runner_->create_cache(blocks);
 }

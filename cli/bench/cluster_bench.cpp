@@ -8,7 +8,6 @@
 #include "cli/run_guard.h"
 #include "cli/start.h"
 #include "core/telemetry/log.h"
-#include "engine/model/runner_spec.h"
 
 namespace weft::cli {
 namespace {
@@ -32,19 +31,12 @@ void tell_doubts(const Setup& setup, const ClusterBenchOptions& options) {
     warn(fmt::format("ranks are on {} nodes: the limits are measured on this one alone", nodes.size()));
   const Config& config = setup.config;
   const RankPlan& rank = setup.plan.replicas.front().ranks.front();
-  const auto memory =
-      engine::estimate_memory(setup.model, {.model_directory = config.model.path,
-                                            .dtype = setup.dtype(),
-                                            .max_context = config.model.max_context,
-                                            .position = {.tp_size = setup.plan.tensor, .pp_size = setup.plan.pipeline},
-                                            .block_size = config.engine.block_size,
-                                            .max_batch_tokens = config.engine.max_batch_tokens,
-                                            .max_requests = config.engine.max_requests});
-  if (!memory || memory->kv_block == 0) return;  // the start says it better
+  const auto& stages = setup.device_answer.kv_block;
+  if (stages.empty() || stages.front() == 0) return;  // the start says it better
   const std::int64_t tokens = rows_of(options.prompt_tokens, options.output_tokens) + 1;
   const std::int64_t blocks = (tokens + config.engine.block_size - 1) / config.engine.block_size;
   const std::int64_t requests = (options.requests + setup.plan.data - 1) / setup.plan.data;
-  const auto needed = static_cast<Bytes>(blocks * requests) * memory->kv_block;
+  const auto needed = static_cast<Bytes>(blocks * requests) * stages.front();
   if (needed > rank.kv_memory)
     warn(
         fmt::format("engine.kv_memory gives a rank {} MiB, {} requests at once take {}: some wait or begin again; "

@@ -159,17 +159,29 @@ Result<const LoadedPlugin*> PluginHost::load(const PluginRequest& request) {
 
 Status PluginHost::rehearse(const LoadedPlugin& plugin, const PluginOptions& options) const {
   if (options_.child_limit.count() <= 0) return {};
+  WEFT_TRY(ask(plugin, options, nullptr));
+  return {};
+}
+
+Result<std::string> PluginHost::ask(const LoadedPlugin& plugin, const PluginOptions& options,
+                                    const Question& question) const {
   const StageRun run{.file = plugin.info.file,
                      .kind = plugin.info.kind,
                      .name = plugin.info.name,
                      .sha256 = plugin.info.sha256,
                      .strict = options_.strict,
                      .probe = false,  // load() has
+                     .at = [](Stage) {},
                      .create = true,
-                     .options = &options};
+                     .options = &options,
+                     .question = question};
   DiscoveredPlugin row;
-  check_in_child(run, Deadline::in(options_.child_limit), row);
-  if (!row.refusal) return {};
+  row.info = plugin.info;
+  if (options_.child_limit.count() > 0)
+    check_in_child(run, Deadline::in(options_.child_limit), row);
+  else if (auto created = run_create(*plugin.descriptor, run, row); !created)
+    row.refusal = created.error();
+  if (!row.refusal) return std::move(row.answer);
   Error error = std::move(row.refusal->error);
   const std::string name = "plugin " + plugin.id();
   return fail(error.message.starts_with(name) ? std::move(error) : annotate(std::move(error), name));

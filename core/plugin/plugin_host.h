@@ -12,6 +12,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -66,6 +67,7 @@ struct DiscoveredPlugin {
   std::string origin;              // the SearchDirectory's
   bool shadowed = false;           // an earlier directory has a file of this name, which is the one that load() takes
   bool created = false;            // it also made an object and gave it back
+  std::string answer;              // of the object, to StageRun::question
   std::string create_untried;      // why it was not asked to: "not asked for", "option 'x' has no default"
   PluginInfo info;                 // what is known; complete when not refused, or refused by probe
   std::optional<Refusal> refusal;  // nullopt: it works here
@@ -96,6 +98,11 @@ class PluginHost {
   // error here; then create_plugin may do the same in this process. Nothing where Options::child_limit is zero. Forks: an
   // error (internal) where other threads live.
   Status rehearse(const LoadedPlugin& plugin, const PluginOptions& options) const;
+
+  // The same, and what `question` makes of the object there: it is called in the child, between create and destroy, and what it
+  // returns is this. A text, UTF-8. Where Options::child_limit is zero, in this process.
+  using Question = std::function<std::string(void* object)>;
+  Result<std::string> ask(const LoadedPlugin& plugin, const PluginOptions& options, const Question& question) const;
 
   struct DiscoverOptions {
     std::chrono::milliseconds limit = std::chrono::seconds(10);  // of one file

@@ -69,6 +69,7 @@ std::string row_line(const DiscoveredPlugin& row) {
            {"capabilities", info.capabilities},
            {"warnings", info.warnings},
            {"created", row.created},
+           {"answer", row.answer},
            {"create_untried", row.create_untried},
            {"options", json::array()}};
   for (const OptionDeclaration& option : info.options)
@@ -95,6 +96,7 @@ std::optional<Stage> read_row(std::string_view lines, DiscoveredPlugin& row) {
       if (line.contains("end")) return std::nullopt;
       row.info = read_info(line);
       row.created = line.at("created").get<bool>();
+      row.answer = line.at("answer").get<std::string>();
       row.create_untried = line.at("create_untried").get<std::string>();
       if (line.contains("refusal")) {
         const json& refusal = line.at("refusal");

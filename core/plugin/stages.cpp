@@ -117,7 +117,14 @@ tl::expected<void, Refusal> run_create(const weft_plugin_descriptor& descriptor,
   auto object = plugin_detail::create_object(plugin, plugin.info.kind, run.options == nullptr ? defaults : *run.options,
                                              services);
   if (!object) return tl::unexpected<Refusal>(Refusal{Stage::create, std::move(object).error()});
+  Status asked;
+  try {
+    if (run.question) row.answer = run.question(*object);
+  } catch (...) {
+    asked = fail(ErrorCode::internal, fmt::format("the object that it made threw an exception: {}", caught()));
+  }
   plugin_detail::destroy_object(plugin, *object);
+  if (!asked) return refuse(Stage::create, run.file, asked.error());
   row.created = true;
   return {};
 }

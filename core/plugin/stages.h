@@ -19,6 +19,7 @@ struct StageRun {
   // For check_in_child: the last stage too. With which values; null: with the defaults.
   bool create = false;
   const PluginOptions* options = nullptr;
+  PluginHost::Question question = nullptr;  // asked of the object; null: nothing is
 };
 
 inline constexpr const char* create_not_asked_for = "not asked for";
@@ -27,8 +28,8 @@ inline constexpr const char* create_not_asked_for = "not asked for";
 // file and stage.
 tl::expected<const weft_plugin_descriptor*, Refusal> run_stages(const StageRun& run, PluginInfo& info);
 
-// The last stage, for children: makes an object and gives it back at once. Sets created, or create_untried where the
-// defaults were asked for and an option has none. `row.info` is of this descriptor.
+// The last stage, for children: makes an object, asks it the question and gives it back. Sets created and answer, or
+// create_untried where the defaults were asked for and an option has none. `row.info` is of this descriptor.
 tl::expected<void, Refusal> run_create(const weft_plugin_descriptor& descriptor, const StageRun& run,
                                        DiscoveredPlugin& row);
 

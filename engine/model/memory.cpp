@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <limits>
+
 #include "engine/model/runner_spec.h"
 #include "engine/model/tensor_list.h"
 #include "engine/model/workspace.h"
@@ -64,9 +67,34 @@ KvSpec kv_spec(const ModelConfig& config, const RankShape& rank, const RunnerSpe
           .type = spec.dtype};
 }
 
-Result<MemoryEstimate> estimate_memory(const ModelConfig& config, const RunnerSpec& spec) {
+Result<std::int32_t> kv_blocks(const RunnerSpec& spec, std::int32_t context, Bytes kv_block) {
+  if (kv_block == 0)
+    return fail(ErrorCode::invalid_argument,
+                fmt::format("model: the device makes no KV cache of {} in blocks of {} tokens", to_string(spec.dtype),
+                            spec.block_size));
+  const std::int64_t of_request = (std::int64_t{context} + spec.block_size - 1) / spec.block_size;
+  // Every token of the cache has an i32 for its place.
+  const std::int64_t most = std::min<std::int64_t>(of_request * spec.max_requests,
+                                                   std::numeric_limits<std::int32_t>::max() / spec.block_size);
+  if (!spec.kv_memory) return static_cast<std::int32_t>(most);
+  const Bytes affordable = *spec.kv_memory / kv_block;
+  if (affordable >= 1) return static_cast<std::int32_t>(std::min(static_cast<Bytes>(most), affordable));
+  return fail(ErrorCode::resource_exhausted,
+              fmt::format("engine.kv_memory gives a rank {} bytes, a block of {} tokens takes {}; give it more",
+                          *spec.kv_memory, spec.block_size, kv_block));
+}
+
+Status check_dtype(DType dtype, const DeviceInfo& device) {
+  for (const DType type : device.compute_types)
+    if (type == dtype) return {};
+  return fail(ErrorCode::unimplemented, fmt::format("model: dtype {} is not one the device computes in ({})",
+                                                    to_string(dtype), device.description));
+}
+
+Result<MemoryEstimate> estimate_memory(const ModelConfig& config, const RunnerSpec& spec, Bytes kv_block) {
   WEFT_ASSIGN(rank, rank_shape(config.shape, spec.position));
   WEFT_ASSIGN(context, context_of(config, spec));
+  WEFT_ASSIGN(blocks, kv_blocks(spec, context, kv_block));
   const auto hidden = static_cast<Bytes>(config.shape.hidden);
   const Bytes vocabulary = static_cast<Bytes>(rank.vocabulary.count) * hidden;
   Elements all;
@@ -81,11 +109,9 @@ Result<MemoryEstimate> estimate_memory(const ModelConfig& config, const RunnerSp
   for (const RopeSpec& rope : config.decoder.ropes)
     all.vectors += static_cast<Bytes>(context) * static_cast<Bytes>(rope.dimensions);
 
-  const KvSpec kv = kv_spec(config, rank, spec);
-  return MemoryEstimate{
-      .weights = all.matrices * size_of(spec.dtype) + all.vectors * sizeof(float),
-      .workspace = workspace_bytes(region_sizes(config, rank, spec, context)),
-      .kv_block = static_cast<Bytes>(kv.block_size) * kv_bytes_per_token(kv.layers, kv.kv_heads, kv.head_dim, kv.type)};
+  return MemoryEstimate{.weights = all.matrices * size_of(spec.dtype) + all.vectors * sizeof(float),
+                        .workspace = workspace_bytes(region_sizes(config, rank, spec, context)),
+                        .cache = static_cast<Bytes>(blocks) * kv_block};
 }
 
 }  // namespace weft::engine

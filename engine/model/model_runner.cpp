@@ -37,14 +37,6 @@ Status check_groups(const RunnerSpec& spec) {
   return check("pipeline", spec.pipeline_group, spec.position.pp_rank, spec.position.pp_size);
 }
 
-Status check_dtype(const RunnerSpec& spec) {
-  const DeviceInfo info = spec.device->info();
-  for (const DType type : info.compute_types)
-    if (type == spec.dtype) return {};
-  return fail(ErrorCode::unimplemented, fmt::format("model: dtype {} is not one the device computes in ({})",
-                                                    to_string(spec.dtype), info.description));
-}
-
 }  // namespace
 
 struct ModelRunner::State {
@@ -52,6 +44,7 @@ struct ModelRunner::State {
   ModelConfig config;
   RankShape rank;
   std::int32_t context;
+  std::int32_t blocks;
   RankWeights weights;
   Workspace workspace;
   TimedGroup tensor;
@@ -70,10 +63,11 @@ struct ModelRunner::State {
 
 Result<std::unique_ptr<ModelRunner>> ModelRunner::load(const RunnerSpec& spec) {
   WEFT_TRY(check_groups(spec));
-  WEFT_TRY(check_dtype(spec));
+  WEFT_TRY(check_dtype(spec.dtype, spec.device->info()));
   WEFT_ASSIGN(config, read_model_config(spec.model_directory));
   WEFT_ASSIGN(rank, rank_shape(config.shape, spec.position));
   WEFT_ASSIGN(context, context_of(config, spec));
+  WEFT_ASSIGN(blocks, engine::kv_blocks(spec, context, spec.device->kv_block_bytes(kv_spec(config, rank, spec))));
   WEFT_ASSIGN(checkpoint, Checkpoint::open(spec.model_directory));
   WEFT_ASSIGN(weights, load_rank_weights(checkpoint, config, rank, spec, context));
   WEFT_ASSIGN(workspace, Workspace::allocate(*spec.device, region_sizes(config, rank, spec, context)));
@@ -85,6 +79,7 @@ Result<std::unique_ptr<ModelRunner>> ModelRunner::load(const RunnerSpec& spec) {
                 .config = std::move(config),
                 .rank = rank,
                 .context = context,
+                .blocks = blocks,
                 .weights = std::move(weights),
                 .workspace = std::move(workspace),
                 .tensor = TimedGroup(spec.position.tp_size > 1 ? spec.tensor_group : nullptr, stream),
@@ -97,6 +92,7 @@ ModelRunner::~ModelRunner() = default;
 
 const ModelConfig& ModelRunner::config() const noexcept { return state_->config; }
 std::int32_t ModelRunner::max_context() const noexcept { return state_->context; }
+std::int32_t ModelRunner::kv_blocks() const noexcept { return state_->blocks; }
 WeightHash ModelRunner::weight_hash() const noexcept { return state_->weights.hash; }
 StepTiming ModelRunner::last_step() const noexcept { return state_->timing; }
 

@@ -59,7 +59,8 @@ class ModelRunner {
   WeightHash weight_hash() const noexcept;
   MemoryFigures memory() const noexcept;
 
-  Bytes kv_block_bytes() const noexcept;  // one block, all of this rank's layers
+  Bytes kv_block_bytes() const noexcept;    // one block, all of this rank's layers
+  std::int32_t kv_blocks() const noexcept;  // what RunnerSpec::kv_memory holds, on this rank
   // Once, before the first forward(). The ranks of a replica agree on the number first.
   Status create_cache(std::int32_t blocks);
 

@@ -26,23 +26,33 @@ struct RunnerSpec {
   std::int32_t block_size = 16;     // tokens
   std::int32_t max_batch_tokens = 2048;
   std::int32_t max_requests = 256;  // sequences in a step, at most
+  std::optional<Bytes> kv_memory;   // that the KV cache may take; empty: as much as all sequences can fill
   // Moved after each layer of a pass, so that a watcher can tell slow from stuck; any thread may read it. Null: nobody does.
   std::atomic<std::int64_t>* layers_done = nullptr;
 };
 
-// Bytes on one rank. KV blocks are counted by KvSpec's definition; a device may pad.
+// Bytes on one rank.
 struct MemoryEstimate {
   Bytes weights = 0;    // as the device keeps them unpacked: matrices in `dtype`, norms and rope tables in f32
   Bytes workspace = 0;  // activations and a step's inputs
-  Bytes kv_block = 0;   // one block, all of the rank's layers
+  Bytes cache = 0;      // keys and values
 };
 
-// Pure: reads no file but what `config` came from; device, groups and directory of the spec are not used.
-Result<MemoryEstimate> estimate_memory(const ModelConfig& config, const RunnerSpec& spec);
+// Pure: reads no file but what `config` came from; device, groups and directory of the spec are not used. `kv_block` is the
+// device's kv_block_bytes(kv_spec(...)), which alone knows what it pads. Errors are those that ModelRunner::load has for the
+// same spec.
+Result<MemoryEstimate> estimate_memory(const ModelConfig& config, const RunnerSpec& spec, Bytes kv_block);
 
 // The context that a runner of this spec serves. invalid_argument for limits that are no positive numbers, or
 // for a max_context above the model's own.
 Result<std::int32_t> context_of(const ModelConfig& config, const RunnerSpec& spec);
+
+// Blocks of `kv_block` bytes that the rank's memory for them holds, but no more than all sequences of `context` tokens can
+// fill. resource_exhausted where it holds none; invalid_argument where `kv_block` is 0: the device makes no such cache.
+Result<std::int32_t> kv_blocks(const RunnerSpec& spec, std::int32_t context, Bytes kv_block);
+
+// unimplemented where the device does not compute in `dtype`.
+Status check_dtype(DType dtype, const DeviceInfo& device);
 
 KvSpec kv_spec(const ModelConfig& config, const RankShape& rank, const RunnerSpec& spec);
 

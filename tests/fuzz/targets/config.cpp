@@ -21,7 +21,8 @@ void check_sizes(const engine::ModelConfig& config) {
     promise(id >= 0 && id < config.shape.vocabulary, "an end id beyond the vocabulary");
   for (const std::int32_t tensor : {1, 2}) {
     const auto estimate = engine::estimate_memory(
-        config, {.model_directory = "", .position = {.tp_size = tensor}, .max_batch_tokens = 64, .max_requests = 4});
+        config, {.model_directory = "", .position = {.tp_size = tensor}, .max_batch_tokens = 64, .max_requests = 4},
+        1024);
     if (!estimate) promise_message(estimate.error());
   }
   if (config.shape.layers > 64) return;  // names of a thousand layers teach nothing more

@@ -13,13 +13,18 @@ class Configuration : public RunTest {
  protected:
   Configuration() { write_requests({golden_chat(0)}); }
 
+  static std::string last_line(const std::string& text) {
+    const std::size_t before = text.size() < 2 ? std::string::npos : text.rfind('\n', text.size() - 2);
+    return before == std::string::npos ? text : text.substr(before + 1);
+  }
   // Refused before anything is started or written, and by `weft check` with the same words and exit code.
   std::string refusal(int code, const RunArguments& arguments = {}) {
     const Ended ended = run(arguments);
     EXPECT_EQ(ended.code, code) << ended.err;
     const Ended checked = check(arguments);
     EXPECT_EQ(checked.code, code) << "weft check: " << checked.err;
-    EXPECT_THAT(checked.err, HasSubstr(ended.err)) << "weft check says something else";
+    EXPECT_FALSE(ended.err.empty());
+    EXPECT_THAT(checked.err, HasSubstr(last_line(ended.err))) << "weft check says something else";
     EXPECT_FALSE(fs::exists(path("results.jsonl")));
     EXPECT_FALSE(fs::exists(run_directory())) << "nothing was to be started";
     return ended.err;
@@ -178,6 +183,20 @@ TEST_F(Configuration, OfATensorSplitThatDividesNeitherHeadsNorKvHeadsSaysWhich) 
 TEST_F(Configuration, OfMorePipelineStagesThanLayersIsRefused) {
   EXPECT_THAT(refusal(2, {.set = {"parallel.pipeline=5"}}),
               AllOf(HasSubstr("parallel.pipeline = 5"), HasSubstr("4 layers")));
+}
+
+// The cpu device rounds a block up to 16 tokens, the reference device rounds nothing: 4 tokens take 16 KiB in the one, 40 in
+// the other.
+TEST_F(Configuration, OfMemoryForLessThanABlockAsTheDeviceCountsItIsRefused) {
+  RunArguments arguments{.set = {"engine.block_size=4", "engine.kv_memory=20KiB", "device.plugin=cpu"}};
+  EXPECT_THAT(refusal(2, arguments), HasSubstr("engine.kv_memory gives a rank 20480 bytes, a block of 4 tokens takes"));
+  arguments.set.back() = "device.plugin=reference";
+  EXPECT_EQ(check(arguments).code, 0) << check(arguments).err;
+}
+
+TEST_F(Configuration, OfMoreMemoryThanTheNodeHasIsRefused) {
+  EXPECT_THAT(refusal(2, {.set = {"parallel.data=256", "engine.max_batch_tokens=1048576"}}),
+              AllOf(HasSubstr("its ranks need"), HasSubstr("lower engine.kv_memory")));
 }
 
 TEST_F(Configuration, OfNoCopiesIsRefused) {

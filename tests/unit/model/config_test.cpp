@@ -348,7 +348,7 @@ TEST(ModelConfig, ExpertsThatCannotBeAreNamed) {
                  "at most 131072 experts in all layers together");
   EXPECT_EQ(parsed(mixtral({{"sliding_window", nullptr}})).decoder.layers[0].window, 0);
   const ModelConfig config = parsed(mixtral({{"num_local_experts", 2}, {"intermediate_size", 4}}));
-  EXPECT_FALSE(estimate_memory(config, {.model_directory = "", .position = {.tp_size = 6}}))
+  EXPECT_FALSE(estimate_memory(config, {.model_directory = "", .position = {.tp_size = 6}}, 1024))
       << "more ranks than columns";
 }
 

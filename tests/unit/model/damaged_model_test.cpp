@@ -132,7 +132,7 @@ TEST(HostileConfig, NoValueOfAnyKeyCrashesOrGivesSizesThatCannotBe) {
         EXPECT_GT(model->shape.hidden, 0) << key << value;
         EXPECT_GT(model->shape.vocabulary, 0) << key << value;
         EXPECT_EQ(model->decoder.layers.size(), static_cast<std::size_t>(model->shape.layers)) << key << value;
-        const auto memory = estimate_memory(*model, {.model_directory = "", .position = {}});
+        const auto memory = estimate_memory(*model, {.model_directory = "", .position = {}}, 1024);
         if (memory) {
           EXPECT_GT(memory->weights, 0u) << key << value;
         }

@@ -1,9 +1,11 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <functional>
 #include <string>
 
 #include "engine/model/model_runner.h"
+#include "kernels/cpu/cpu_device.h"
 #include "kernels/reference/reference_device.h"
 #include "tests/support/thread_replica.h"
 #include "tests/unit/model/tiny_model.h"
@@ -139,12 +141,37 @@ TEST_F(Runner, MemoryIsWhatWasEstimatedWithoutLoading) {
       ModelRunner& runner = (*replica)->runner(static_cast<std::size_t>(rank));
       RunnerSpec spec = spec_;
       spec.position = {.tp_rank = rank % 3, .tp_size = 3, .pp_rank = rank / 3, .pp_size = 2};
-      const auto estimate = estimate_memory(runner.config(), spec);
+      const auto estimate = estimate_memory(runner.config(), spec, runner.kv_block_bytes());
       ASSERT_TRUE(estimate) << estimate.error().message;
       EXPECT_EQ(runner.memory().weights, estimate->weights) << rank << changes;
       EXPECT_EQ(runner.memory().workspace, estimate->workspace) << rank;
-      EXPECT_EQ(runner.kv_block_bytes(), estimate->kv_block) << rank;
+      EXPECT_EQ(static_cast<Bytes>(runner.kv_blocks()) * runner.kv_block_bytes(), estimate->cache) << rank;
     }
+  }
+}
+
+TEST_F(Runner, CountsBlocksAsItsDeviceDoes) {
+  // Heads of 8 elements are padded to a vector by one device and not by the other.
+  using MakeDevice = std::function<Result<std::unique_ptr<Device>>()>;
+  for (const MakeDevice& make :
+       {MakeDevice(make_reference_device), MakeDevice([] { return make_cpu_device({.threads = 1}); })}) {
+    const auto device = make();
+    ASSERT_TRUE(device) << device.error().message;
+    spec_.device = device->get();
+    spec_.kv_memory.reset();
+    const Bytes block = load()->kv_block_bytes();
+    spec_.kv_memory = 3 * block - 1;
+    EXPECT_EQ(load()->kv_blocks(), 2);
+    EXPECT_EQ(estimate_memory(load()->config(), spec_, block)->cache, 2 * block);
+    spec_.kv_memory = Bytes{1} << 40;
+    EXPECT_EQ(load()->kv_blocks(), 64 / spec_.block_size * spec_.max_requests) << "no more than requests can fill";
+    spec_.kv_memory = block - 1;
+    const auto refused = ModelRunner::load(spec_);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, ErrorCode::resource_exhausted);
+    EXPECT_EQ(refused.error().message,
+              fmt::format("engine.kv_memory gives a rank {} bytes, a block of {} tokens takes {}; give it more",
+                          block - 1, spec_.block_size, block));
   }
 }
 

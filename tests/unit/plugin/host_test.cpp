@@ -232,6 +232,28 @@ TEST_F(PluginHostWithChildren, RehearsesCreateAndTellsHowItEnded) {
   EXPECT_TRUE(host_.rehearse(**good, {{{"limit", std::int64_t{3}}}}));
 }
 
+TEST_F(PluginHostWithChildren, AsksAnObjectInAChild) {
+  const auto good = host_.load(balancer("good"));
+  ASSERT_TRUE(good);
+  const PluginOptions options{{{"limit", std::int64_t{3}}}};
+  const pid_t here = ::getpid();
+  const auto answer = host_.ask(**good, options, [&](void* object) {
+    return std::string(object == nullptr ? "no object" : ::getpid() == here ? "asked here" : "asked\n in a \"child\"");
+  });
+  ASSERT_TRUE(answer) << answer.error().message;
+  EXPECT_EQ(*answer, "asked\n in a \"child\"");
+  const auto thrown =
+      host_.ask(**good, options, [](void*) -> std::string { throw std::runtime_error("thrown by it"); });
+  ASSERT_FALSE(thrown);
+  EXPECT_THAT(thrown.error().message, AllOf(HasSubstr("load_balancer/good"), HasSubstr("thrown by it")));
+  const auto ended = host_.ask(**good, options, [](void*) -> std::string { ::_exit(3); });
+  ASSERT_FALSE(ended);
+  EXPECT_THAT(ended.error().message, HasSubstr("exit code 3"));
+  PluginHost without_children({.search_path = {}});
+  EXPECT_EQ(without_children.ask(**good, options, [&](void*) { return std::to_string(::getpid()); }).value(),
+            std::to_string(here));
+}
+
 TEST_F(PluginHostWithChildren, ForksNothingWhereAnotherThreadLives) {
   const auto loaded = host_.load(balancer("good"));
   ASSERT_TRUE(loaded) << loaded.error().message;
