@@ -20,6 +20,8 @@ int check_memory(const Setup& setup) {
     fmt::print(stderr, "{}\n", forecast.error().message);
     return exit_code_of(forecast.error());
   }
+  for (const std::string& warning : forecast->warnings)
+    fmt::print(stderr, "warning: {}\n", warning);
   fmt::print("{:>5}  {:<20} {:>14} {:>14} {:>14} {:>14}\n", "rank", "node", "weights", "KV cache", "workspace", "sum");
   for (const RankMemory& rank : forecast->ranks)
     fmt::print("{:>5}  {:<20} {:>14} {:>14} {:>14} {:>14}\n", rank.rank, rank.node, mebibytes(rank.bytes.weights),

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -30,6 +31,15 @@ Result<MemoryForecast> forecast_memory(const Setup& setup) {
       out.ranks.push_back({.rank = rank.rank, .node = rank.node, .bytes = bytes});
       wanted[rank.node] += out.ranks.back().sum();
     }
+  if (const auto least = std::min_element(
+          out.ranks.begin(), out.ranks.end(),
+          [](const RankMemory& a, const RankMemory& b) { return a.bytes.positions < b.bytes.positions; });
+      least != out.ranks.end() && least->bytes.positions < setup.max_context())
+    out.warnings.push_back(fmt::format(
+        "the KV cache holds {} tokens, fewer than the context of {} ({}): a longer request is refused; raise "
+        "engine.kv_memory or lower model.max_context",
+        least->bytes.positions, setup.max_context(),
+        setup.config.model.max_context ? "model.max_context" : "config.json: max_position_embeddings"));
   std::string lacking;
   for (const Node& node : setup.inventory.nodes) {
     out.nodes.push_back({.node = node.name, .wanted = wanted[node.name], .has = node.memory});

@@ -27,6 +27,7 @@ struct NodeMemory {
 struct MemoryForecast {
   std::vector<RankMemory> ranks;
   std::vector<NodeMemory> nodes;
+  std::vector<std::string> warnings;
   Status verdict;  // resource_exhausted: a node has too little, all of them named
 };
 

@@ -28,6 +28,8 @@ struct RunOptions {
 
 Result<std::unique_ptr<frontend::BatchRun>> open_batch(const RunOptions& options, const Setup& setup) {
   WEFT_ASSIGN(forecast, forecast_memory(setup));
+  for (const std::string& warning : forecast.warnings)
+    log::warn("memory", "{}", warning);
   WEFT_TRY(forecast.verdict);
   WEFT_ASSIGN(text, read_text_side(setup));
   for (const std::string& warning : text.warnings)
@@ -43,7 +45,7 @@ Result<std::unique_ptr<frontend::BatchRun>> open_batch(const RunOptions& options
                                    .distribution = config.batch.distribution,
                                    .window = config.batch.window,
                                    .default_max_tokens = config.batch.max_tokens,
-                                   .max_context = config.model.max_context.value_or(setup.model.shape.max_context),
+                                   .max_context = setup.max_context(),
                                    .replicas = std::move(replicas),
                                    .drain = config.timeouts.drain,
                                    .progress_bar = isatty(STDERR_FILENO) == 1},

@@ -49,6 +49,7 @@ struct Setup {
   Plan plan;
 
   std::vector<WorkerPlugin> worker_plugins() const;
+  std::int32_t max_context() const { return config.model.max_context.value_or(model.shape.max_context); }  // tokens
   DType dtype() const { return config.model.dtype.value_or(model.shape.dtype); }
 };
 

@@ -84,6 +84,10 @@ Result<std::int32_t> kv_blocks(const RunnerSpec& spec, std::int32_t context, Byt
                           *spec.kv_memory, spec.block_size, kv_block));
 }
 
+std::int32_t table_positions(const RunnerSpec& spec, std::int32_t context, std::int32_t blocks) noexcept {
+  return static_cast<std::int32_t>(std::min<std::int64_t>(context, std::int64_t{blocks} * spec.block_size));
+}
+
 Status check_dtype(DType dtype, const DeviceInfo& device) {
   for (const DType type : device.compute_types)
     if (type == dtype) return {};
@@ -95,6 +99,7 @@ Result<MemoryEstimate> estimate_memory(const ModelConfig& config, const RunnerSp
   WEFT_ASSIGN(rank, rank_shape(config.shape, spec.position));
   WEFT_ASSIGN(context, context_of(config, spec));
   WEFT_ASSIGN(blocks, kv_blocks(spec, context, kv_block));
+  const std::int32_t positions = table_positions(spec, context, blocks);
   const auto hidden = static_cast<Bytes>(config.shape.hidden);
   const Bytes vocabulary = static_cast<Bytes>(rank.vocabulary.count) * hidden;
   Elements all;
@@ -107,11 +112,12 @@ Result<MemoryEstimate> estimate_memory(const ModelConfig& config, const RunnerSp
   if (rank.last_stage) all.matrices += vocabulary;
   if (rank.last_stage) all.vectors += hidden;
   for (const RopeSpec& rope : config.decoder.ropes)
-    all.vectors += static_cast<Bytes>(context) * static_cast<Bytes>(rope.dimensions);
+    all.vectors += static_cast<Bytes>(positions) * static_cast<Bytes>(rope.dimensions);
 
   return MemoryEstimate{.weights = all.matrices * size_of(spec.dtype) + all.vectors * sizeof(float),
-                        .workspace = workspace_bytes(region_sizes(config, rank, spec, context)),
-                        .cache = static_cast<Bytes>(blocks) * kv_block};
+                        .workspace = workspace_bytes(region_sizes(config, rank, spec, positions)),
+                        .cache = static_cast<Bytes>(blocks) * kv_block,
+                        .positions = positions};
 }
 
 }  // namespace weft::engine

@@ -45,6 +45,7 @@ struct ModelRunner::State {
   RankShape rank;
   std::int32_t context;
   std::int32_t blocks;
+  std::int32_t positions;  // of a sequence, that the tables are made for
   RankWeights weights;
   Workspace workspace;
   TimedGroup tensor;
@@ -68,9 +69,10 @@ Result<std::unique_ptr<ModelRunner>> ModelRunner::load(const RunnerSpec& spec) {
   WEFT_ASSIGN(rank, rank_shape(config.shape, spec.position));
   WEFT_ASSIGN(context, context_of(config, spec));
   WEFT_ASSIGN(blocks, engine::kv_blocks(spec, context, spec.device->kv_block_bytes(kv_spec(config, rank, spec))));
+  const std::int32_t positions = table_positions(spec, context, blocks);
   WEFT_ASSIGN(checkpoint, Checkpoint::open(spec.model_directory));
-  WEFT_ASSIGN(weights, load_rank_weights(checkpoint, config, rank, spec, context));
-  WEFT_ASSIGN(workspace, Workspace::allocate(*spec.device, region_sizes(config, rank, spec, context)));
+  WEFT_ASSIGN(weights, load_rank_weights(checkpoint, config, rank, spec, positions));
+  WEFT_ASSIGN(workspace, Workspace::allocate(*spec.device, region_sizes(config, rank, spec, positions)));
   WEFT_ASSIGN(logits, LogitsCollector::create(config, rank, spec.max_requests));
   const Stream stream = spec.device->stream();
   WEFT_TRY(spec.device->synchronize(stream));
@@ -80,6 +82,7 @@ Result<std::unique_ptr<ModelRunner>> ModelRunner::load(const RunnerSpec& spec) {
                 .rank = rank,
                 .context = context,
                 .blocks = blocks,
+                .positions = positions,
                 .weights = std::move(weights),
                 .workspace = std::move(workspace),
                 .tensor = TimedGroup(spec.position.tp_size > 1 ? spec.tensor_group : nullptr, stream),
@@ -131,7 +134,7 @@ Result<LogitsView> ModelRunner::State::run(const StepPlan& plan, const ScoreSink
   if (cache == nullptr) return fail(ErrorCode::failed_precondition, "model: forward() before create_cache()");
   WEFT_TRY(batch.build(plan, {.tokens = spec.max_batch_tokens,
                               .sequences = spec.max_requests,
-                              .context = context,
+                              .context = positions,
                               .vocabulary = config.shape.vocabulary,
                               .block_size = spec.block_size,
                               .blocks = cache->blocks()}));

@@ -36,8 +36,8 @@ std::vector<float> scaled(const void* data, DType type, std::int64_t rows, std::
 class Loader {
  public:
   Loader(const Checkpoint& checkpoint, const ModelConfig& config, const RankShape& rank, const RunnerSpec& spec,
-         std::int32_t context)
-      : config_(config), rank_(rank), spec_(spec), context_(context), reader_(checkpoint) {}
+         std::int32_t positions)
+      : config_(config), rank_(rank), spec_(spec), positions_(positions), reader_(checkpoint) {}
 
   Result<RankWeights> load() {
     RankWeights out;
@@ -207,20 +207,20 @@ class Loader {
 
   Result<WeightPointer> load_rope(const RopeSpec& rope) {
     try {
-      const std::vector<float> table = rope_table(rope, context_);
-      const WeightPart part{.data = table.data(), .type = DType::f32, .rows = context_, .columns = rope.dimensions};
+      const std::vector<float> table = rope_table(rope, positions_);
+      const WeightPart part{.data = table.data(), .type = DType::f32, .rows = positions_, .columns = rope.dimensions};
       return put("rope", WeightUse::table, std::span(&part, 1));
     } catch (const std::bad_alloc&) {
       return fail(
           ErrorCode::resource_exhausted,
-          fmt::format("model: no memory for a rope table of {} positions; set a smaller max_context", context_));
+          fmt::format("model: no memory for a rope table of {} positions; set a smaller max_context", positions_));
     }
   }
 
   const ModelConfig& config_;
   const RankShape& rank_;
   const RunnerSpec& spec_;
-  std::int32_t context_;
+  std::int32_t positions_;
   ShardReader reader_;
   Bytes bytes_ = 0;
 };
@@ -228,9 +228,9 @@ class Loader {
 }  // namespace
 
 Result<RankWeights> load_rank_weights(const Checkpoint& checkpoint, const ModelConfig& config, const RankShape& rank,
-                                      const RunnerSpec& spec, std::int32_t context) {
+                                      const RunnerSpec& spec, std::int32_t positions) {
   try {
-    return Loader(checkpoint, config, rank, spec, context).load();
+    return Loader(checkpoint, config, rank, spec, positions).load();
   } catch (const std::bad_alloc&) {
     return fail(ErrorCode::resource_exhausted, "model: no memory for a matrix while it is made ready");
   }

@@ -41,13 +41,13 @@ struct RankWeights {
   std::vector<LayerWeights> layers;            // of this stage
   std::unique_ptr<Weight> final_norm;          // [1, H]; last stage
   std::unique_ptr<Weight> head;                // [V, H]; last stage
-  std::vector<std::unique_ptr<Weight>> ropes;  // [context, dimensions], one a DecoderSpec::ropes
+  std::vector<std::unique_ptr<Weight>> ropes;  // [positions, dimensions], one a DecoderSpec::ropes
   WeightHash hash;                             // equal for the same rank of every replica that loaded the same
   Bytes bytes = 0;                             // as the device keeps them
 };
 
 // Reads this rank's shards and nothing else of the checkpoint, whose tensors check_tensors() has found right.
 Result<RankWeights> load_rank_weights(const Checkpoint& checkpoint, const ModelConfig& config, const RankShape& rank,
-                                      const RunnerSpec& spec, std::int32_t context);
+                                      const RunnerSpec& spec, std::int32_t positions);
 
 }  // namespace weft::engine

@@ -33,9 +33,10 @@ struct RunnerSpec {
 
 // Bytes on one rank.
 struct MemoryEstimate {
-  Bytes weights = 0;    // as the device keeps them unpacked: matrices in `dtype`, norms and rope tables in f32
-  Bytes workspace = 0;  // activations and a step's inputs
-  Bytes cache = 0;      // keys and values
+  Bytes weights = 0;           // as the device keeps them unpacked: matrices in `dtype`, norms and rope tables in f32
+  Bytes workspace = 0;         // activations and a step's inputs
+  Bytes cache = 0;             // keys and values
+  std::int32_t positions = 0;  // tokens of a sequence that there is room for: what table_positions() says
 };
 
 // Pure: reads no file but what `config` came from; device, groups and directory of the spec are not used. `kv_block` is the
@@ -50,6 +51,10 @@ Result<std::int32_t> context_of(const ModelConfig& config, const RunnerSpec& spe
 // Blocks of `kv_block` bytes that the rank's memory for them holds, but no more than all sequences of `context` tokens can
 // fill. resource_exhausted where it holds none; invalid_argument where `kv_block` is 0: the device makes no such cache.
 Result<std::int32_t> kv_blocks(const RunnerSpec& spec, std::int32_t context, Bytes kv_block);
+
+// Places of a sequence that rope tables and block tables are made for: those of the context that `blocks` can hold. What a
+// config.json says of its context costs no memory by itself.
+std::int32_t table_positions(const RunnerSpec& spec, std::int32_t context, std::int32_t blocks) noexcept;
 
 // unimplemented where the device does not compute in `dtype`.
 Status check_dtype(DType dtype, const DeviceInfo& device);

@@ -15,10 +15,10 @@ constexpr Bytes aligned(Bytes bytes) noexcept { return (bytes + alignment - 1) /
 }  // namespace
 
 RegionSizes region_sizes(const ModelConfig& config, const RankShape& rank, const RunnerSpec& spec,
-                         std::int32_t context) {
+                         std::int32_t positions) {
   const auto tokens = static_cast<Bytes>(spec.max_batch_tokens);
   const auto sequences = static_cast<Bytes>(spec.max_requests);
-  const auto blocks = static_cast<Bytes>((context + spec.block_size - 1) / spec.block_size);
+  const auto blocks = static_cast<Bytes>(positions / spec.block_size + (positions % spec.block_size != 0));
   const auto hidden = static_cast<Bytes>(config.shape.hidden);
   const auto head_dim = static_cast<Bytes>(config.shape.head_dim);
   const auto query_heads = static_cast<Bytes>(rank.query_heads.count);

@@ -17,7 +17,7 @@ enum class Region : std::uint8_t {
   slots,            // [T] i32
   row_starts,       // [S + 1] i32
   context_lengths,  // [S] i32
-  block_tables,     // [S, blocks of the longest context] i32
+  block_tables,     // [S, blocks of the most positions] i32
   sample_rows,      // [S] i32
   residual,         // [T, H] the residual stream
   normed,           // [T, H] what a branch reads
@@ -38,7 +38,7 @@ enum class Region : std::uint8_t {
 using RegionSizes = std::array<Bytes, static_cast<std::size_t>(Region::count)>;
 
 RegionSizes region_sizes(const ModelConfig& config, const RankShape& rank, const RunnerSpec& spec,
-                         std::int32_t context);
+                         std::int32_t positions);
 // Of the one piece of memory that holds the regions.
 Bytes workspace_bytes(const RegionSizes& sizes) noexcept;
 

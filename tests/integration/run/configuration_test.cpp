@@ -194,6 +194,20 @@ TEST_F(Configuration, OfMemoryForLessThanABlockAsTheDeviceCountsItIsRefused) {
   EXPECT_EQ(check(arguments).code, 0) << check(arguments).err;
 }
 
+TEST_F(Configuration, OfAContextThatTheCacheCannotHoldIsWarnedOf) {
+  model_copy();
+  Json config = Json::parse(read(std::string(model_directory) + "/config.json"));
+  config["max_position_embeddings"] = 1 << 27;
+  replace("config.json", config.dump());
+  const auto warning = AllOf(HasSubstr("fewer than the context of 134217728"), HasSubstr("max_position_embeddings"));
+  const Ended checked = check();
+  EXPECT_EQ(checked.code, 0) << checked.err;
+  EXPECT_THAT(checked.err, warning);
+  const Ended ended = run();
+  EXPECT_EQ(ended.code, 0) << ended.err;
+  EXPECT_THAT(ended.err, warning);
+}
+
 TEST_F(Configuration, OfMoreMemoryThanTheNodeHasIsRefused) {
   EXPECT_THAT(refusal(2, {.set = {"parallel.data=256", "engine.max_batch_tokens=1048576"}}),
               AllOf(HasSubstr("its ranks need"), HasSubstr("lower engine.kv_memory")));

@@ -175,6 +175,26 @@ TEST_F(Runner, CountsBlocksAsItsDeviceDoes) {
   }
 }
 
+TEST_F(Runner, TakesNoMemoryForAContextThatItsCacheCannotHold) {
+  const Bytes block = load()->kv_block_bytes();
+  spec_.kv_memory = 3 * block;  // 12 tokens
+  const auto small = load();
+  ASSERT_NO_FATAL_FAILURE(write_tiny_model(directory_, tiny_config({{"max_position_embeddings", 1 << 27}})));
+  const auto runner = load();
+  EXPECT_EQ(runner->max_context(), 1 << 27);
+  EXPECT_EQ(runner->memory().weights, small->memory().weights);
+  EXPECT_EQ(runner->memory().workspace, small->memory().workspace);
+  const auto estimate = estimate_memory(runner->config(), spec_, block);
+  ASSERT_TRUE(estimate) << estimate.error().message;
+  EXPECT_EQ(runner->memory().weights, estimate->weights);
+  EXPECT_EQ(runner->memory().workspace, estimate->workspace);
+  EXPECT_EQ(estimate->positions, 12);
+  ASSERT_TRUE(runner->create_cache(runner->kv_blocks()));
+  EXPECT_TRUE(runner->forward({.step = 0, .sequences = {sequence(0, {1, 2, 3, 4, 5, 6, 7, 8}, {0, 1})}}));
+  EXPECT_TRUE(runner->forward({.step = 1, .sequences = {sequence(8, {1, 2, 3, 4}, {0, 1, 2})}}));
+  EXPECT_FALSE(runner->forward({.step = 2, .sequences = {sequence(12, {1}, {0, 1, 2, 2})}}));
+}
+
 TEST_F(Runner, WeightHashesAreEqualByPositionAndDifferByWeights) {
   const auto hashes = [&] {
     const auto replica = ThreadReplica::load(
