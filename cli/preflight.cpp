@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -57,6 +58,8 @@ Result<TextSide> read_text_side(const Setup& setup) {
   TextSide out{.tools = {.tokenizer = nullptr, .chat = nullptr, .defaults = setup.model.generation},
                .notes = {},
                .warnings = {}};
+  const bool is_json = std::filesystem::exists(std::filesystem::path(model.path) / "tokenizer.json");
+  out.tools.tokenizer_file = is_json ? "tokenizer.json" : "tokenizer.model";
   auto tokenizer = text::Tokenizer::load(model.path);
   if (tokenizer)
     out.tools.tokenizer = std::move(*tokenizer);
@@ -72,12 +75,17 @@ Result<TextSide> read_text_side(const Setup& setup) {
     out.tools.chat = std::make_shared<const text::ChatFormat>(std::move(*chat));
   else
     out.notes.emplace_back("the model has no chat template: there can be no chats");
-  // Common and mostly harmless: tokens that were added and never trained.
-  if (const auto rows = static_cast<std::size_t>(setup.model.shape.vocabulary);
-      out.tools.tokenizer != nullptr && out.tools.tokenizer->vocabulary_size() > rows)
+  // Common and mostly harmless: tokens that were added and never trained. An embedding with more rows than the tokenizer has ids
+  // is padded, and says nothing.
+  const std::int32_t rows = setup.model.shape.vocabulary;
+  if (const text::Tokenizer* known = out.tools.tokenizer.get();
+      known != nullptr && known->vocabulary_size() > static_cast<std::size_t>(rows)) {
+    const auto last = static_cast<TokenId>(known->vocabulary_size() - 1);
     out.warnings.push_back(fmt::format(
-        "the tokenizer has ids up to {}, the model's embedding {} rows: a text that uses the others is refused",
-        out.tools.tokenizer->vocabulary_size() - 1, rows));
+        "{} has ids up to {} ('{}'), config.json's vocab_size is {}, so the model has ids 0 to {}: a prompt of "
+        "which the tokenizer makes one beyond is refused",
+        out.tools.tokenizer_file, last, known->token(last), rows, rows - 1));
+  }
   return out;
 }
 

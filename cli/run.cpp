@@ -46,6 +46,7 @@ Result<std::unique_ptr<frontend::BatchRun>> open_batch(const RunOptions& options
                                    .window = config.batch.window,
                                    .default_max_tokens = config.batch.max_tokens,
                                    .max_context = setup.max_context(),
+                                   .vocabulary = setup.model.shape.vocabulary,
                                    .replicas = std::move(replicas),
                                    .drain = config.timeouts.drain,
                                    .progress_bar = isatty(STDERR_FILENO) == 1},

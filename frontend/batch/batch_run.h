@@ -30,6 +30,7 @@ struct BatchOptions {
   std::int32_t window = 10000;          // requests read ahead
   std::int32_t default_max_tokens = 256;
   std::int32_t max_context = 0;               // tokens
+  std::int32_t vocabulary = 0;                // ids that the model has; 0: not known
   std::vector<ReplicaId> replicas;            // all of the plan's, for static distribution
   Duration drain = std::chrono::seconds(30);  // after an interrupt or a lost replica
   bool progress_bar = false;                  // else one line every 10 s
@@ -40,6 +41,7 @@ struct BatchTools {
   std::shared_ptr<const text::Tokenizer> tokenizer;  // null: the directory has none; then only token ids are prompts
   std::shared_ptr<const text::ChatFormat> chat;      // null: no chat template
   GenerationDefaults defaults;
+  std::string tokenizer_file = "tokenizer.json";  // where the tokenizer was read from, for messages
 };
 
 struct BatchSummary {

@@ -72,8 +72,24 @@ bool Feeder::is_empty() const noexcept {
                      [](const Lane& lane) { return lane.at_end() && lane.waiting() == 0; });
 }
 
+// Ids that were sent as such are the engine's to judge; what the model directory's own tokenizer makes is not the sender's fault.
+Status Feeder::check_tokenizer_ids(const ApiRequest& api, const std::vector<TokenId>& prompt) const {
+  const bool sent = std::holds_alternative<std::vector<TokenId>>(api.prompt);
+  if (sent || options_->vocabulary <= 0) return {};
+  const auto beyond =
+      std::find_if(prompt.begin(), prompt.end(), [&](TokenId id) { return id >= options_->vocabulary; });
+  if (beyond == prompt.end()) return {};
+  return fail(
+      ErrorCode::invalid_argument,
+      fmt::format("{} makes token id {} ('{}') of the prompt, but config.json's vocab_size is {}, so the model has "
+                  "ids 0 to {}: leave that token out, or take the tokenizer that belongs to the model",
+                  tools_->tokenizer_file, *beyond, tools_->tokenizer->token(*beyond), options_->vocabulary,
+                  options_->vocabulary - 1));
+}
+
 Result<Request> Feeder::make_request(const ApiRequest& api) const {
   WEFT_ASSIGN(request, to_request(api, tools_->tokenizer.get(), tools_->chat.get()));
+  WEFT_TRY(check_tokenizer_ids(api, request.prompt));
   if (options_->max_context <= 0) return request;
   const auto context = static_cast<std::size_t>(options_->max_context);
   if (request.prompt.size() >= context)

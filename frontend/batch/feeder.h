@@ -39,6 +39,7 @@ class Feeder {
       : options_(&options), tools_(&tools), done_(&done) {}
   Status open_lanes(const InputFile& input);
   Status note_custom_ids(const InputFile& input);
+  Status check_tokenizer_ids(const ApiRequest& api, const std::vector<TokenId>& prompt) const;
   Result<Request> make_request(const ApiRequest& api) const;
   void take(Lane& lane, const Line& line, std::vector<FailedLine>& failed);
 

@@ -208,6 +208,29 @@ TEST_F(Configuration, OfAContextThatTheCacheCannotHoldIsWarnedOf) {
   EXPECT_THAT(ended.err, warning);
 }
 
+TEST_F(Configuration, WithATokenBeyondTheEmbeddingIsWarnedOfAndAPromptThatHasItRefused) {
+  model_copy();
+  Json tokenizer = Json::parse(read(std::string(model_directory) + "/tokenizer.json"));
+  Json added = tokenizer["added_tokens"][0];
+  added["id"] = 5000;
+  added["content"] = "<|beyond|>";
+  tokenizer["added_tokens"].push_back(added);
+  replace("tokenizer.json", tokenizer.dump());
+  write_requests({{{"custom_id", "beyond"}, {"prompt", "a <|beyond|> b"}, {"max_tokens", 2}},
+                  {{"custom_id", "within"}, {"prompt", "a b"}, {"max_tokens", 2}}});
+  const auto both = AllOf(HasSubstr("tokenizer.json"), HasSubstr("5000 ('<|beyond|>')"),
+                          HasSubstr("config.json's vocab_size is 2048"));
+  const Ended checked = check();
+  EXPECT_EQ(checked.code, 0) << checked.err;
+  EXPECT_THAT(checked.err, both);
+  const Ended ended = run();
+  EXPECT_EQ(ended.code, 1) << ended.err;
+  EXPECT_THAT(ended.err, both);
+  EXPECT_THAT(error_of(answers().at("beyond")), both);
+  EXPECT_EQ(answers().at("beyond")["response"]["status_code"], 400);
+  EXPECT_EQ(answers().at("within")["response"]["status_code"], 200);
+}
+
 TEST_F(Configuration, OfMoreMemoryThanTheNodeHasIsRefused) {
   EXPECT_THAT(refusal(2, {.set = {"parallel.data=256", "engine.max_batch_tokens=1048576"}}),
               AllOf(HasSubstr("its ranks need"), HasSubstr("lower engine.kv_memory")));
