@@ -3,18 +3,27 @@
 
 namespace weft::test {
 
-// They make arithmetic some thirty times slower: their runs have less of it.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool sanitized = true;
+// g++ defines a macro, clang has a feature.
+#if defined(__has_feature)
+constexpr bool address_sanitized = __has_feature(address_sanitizer);
+constexpr bool thread_sanitized = __has_feature(thread_sanitizer);
 #else
-constexpr bool sanitized = false;
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool address_sanitized = true;
+#else
+constexpr bool address_sanitized = false;
+#endif
+#if defined(__SANITIZE_THREAD__)
+constexpr bool thread_sanitized = true;
+#else
+constexpr bool thread_sanitized = false;
+#endif
 #endif
 
+// They make arithmetic some thirty times slower: their runs have less of it.
+constexpr bool sanitized = address_sanitized || thread_sanitized;
+
 // The thread sanitizer knows no threads in a child that a process with threads has forked.
-#if defined(__SANITIZE_THREAD__)
-constexpr bool threads_after_fork = false;
-#else
-constexpr bool threads_after_fork = true;
-#endif
+constexpr bool threads_after_fork = !thread_sanitized;
 
 }  // namespace weft::test

@@ -7,15 +7,12 @@
 
 #include "kernels/cpu/cpu_device.h"
 #include "kernels/reference/reference_device.h"
+#include "tests/support/sanitized.h"
 
 namespace weft::testing {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__)
-constexpr std::size_t guard = 0;
-#else
-constexpr std::size_t guard = 64;
-#endif
+constexpr std::size_t guard = test::address_sanitized ? 0 : 64;
 constexpr std::byte pattern{0xa5};
 
 void write(std::byte* to, DType type, float value) {
