@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -58,8 +57,6 @@ Result<TextSide> read_text_side(const Setup& setup) {
   TextSide out{.tools = {.tokenizer = nullptr, .chat = nullptr, .defaults = setup.model.generation},
                .notes = {},
                .warnings = {}};
-  const bool is_json = std::filesystem::exists(std::filesystem::path(model.path) / "tokenizer.json");
-  out.tools.tokenizer_file = is_json ? "tokenizer.json" : "tokenizer.model";
   auto tokenizer = text::Tokenizer::load(model.path);
   if (tokenizer)
     out.tools.tokenizer = std::move(*tokenizer);
@@ -84,7 +81,7 @@ Result<TextSide> read_text_side(const Setup& setup) {
     out.warnings.push_back(fmt::format(
         "{} has ids up to {} ('{}'), config.json's vocab_size is {}, so the model has ids 0 to {}: a prompt of "
         "which the tokenizer makes one beyond is refused",
-        out.tools.tokenizer_file, last, known->token(last), rows, rows - 1));
+        known->file(), last, known->token(last), rows, rows - 1));
   }
   return out;
 }

@@ -110,7 +110,6 @@ class SetupMaker {
   Unusable unusable_;
   Chosen executor_;
   Chosen balancer_;
-  PluginOptions device_options_;
   std::string device_warning_;                                 // empty: it has answered
   std::map<std::string, Result<const LoadedPlugin*>> others_;  // communicators that the plan may choose
   int code_ = exit_usage;
@@ -155,7 +154,7 @@ bool SetupMaker::load_plugins() {
   executor_.options = loader.options(executor_.plugin, "executor", config.executor);
   balancer_.options = loader.options(balancer_.plugin, "balancer", config.balancer);
   loader.options(setup_->communicator, "communicator", config.communicator);
-  device_options_ = loader.options(setup_->device, "device", config.device);
+  setup_->device_options = loader.options(setup_->device, "device", config.device);
   adopt_names();
   if (!tell_problems(loader)) return false;
   load_for_several_nodes();
@@ -217,7 +216,7 @@ bool SetupMaker::read_model() {
 
 // A device that no object can be made of here will do no better in a worker of this machine; on other nodes it may.
 bool SetupMaker::ask_the_device() {
-  auto answer = cli::ask_device(*setup_->host, *setup_->device, device_options_, setup_->config, setup_->model);
+  auto answer = cli::ask_device(*setup_->host, *setup_->device, setup_->device_options, setup_->config, setup_->model);
   if (answer) {
     setup_->device_answer = std::move(*answer);
     return true;

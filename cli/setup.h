@@ -44,6 +44,7 @@ struct Setup {
   PluginHandle<LoadBalancer> balancer;
   std::unique_ptr<GuardedExecutor> guarded_executor;  // what the cluster is given
   std::unique_ptr<GuardedBalancer> guarded_balancer;  // what the router is given
+  PluginOptions device_options;                       // as the user wrote them, and defaults
   DeviceAnswer device_answer;
   Inventory inventory;
   Plan plan;

@@ -84,10 +84,7 @@ Status Rank::make_plugins(const FoundPlugins& plugins, StoreClient& store) {
   };
   WEFT_ASSIGN(device, choose(plugins, "device", config_.device.plugin));
   WEFT_ASSIGN(device_options, options_of(*device, config_.device, "device.config"));
-  // The plan's threads reach a device that knows the option, unless the user has said otherwise in its own table.
-  for (auto& [key, value] : device_options.values)
-    if (key == "threads" && std::holds_alternative<std::int64_t>(value) && std::get<std::int64_t>(value) == 0)
-      value = std::int64_t{assign_.threads()};
+  plan_threads(device_options, assign_.threads());
   WEFT_ASSIGN(device_handle, create_plugin<Device>(*device, device_options, services(*device)));
   device_ = std::move(device_handle);
   WEFT_ASSIGN(communicator, choose(plugins, "communicator", config_.communicator.plugin));

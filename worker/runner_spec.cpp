@@ -14,4 +14,10 @@ engine::RunnerSpec runner_spec(const Config& config, const engine::ModelConfig& 
           .kv_memory = kv_memory};
 }
 
+void plan_threads(PluginOptions& device_options, int threads) {
+  for (auto& [key, value] : device_options.values)
+    if (key == "threads" && std::holds_alternative<std::int64_t>(value) && std::get<std::int64_t>(value) == 0)
+      value = std::int64_t{threads};
+}
+
 }  // namespace weft::worker

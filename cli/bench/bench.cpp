@@ -42,6 +42,11 @@ Status prepare(BenchOptions& options) {
   return {};
 }
 
+int failed_with(const Error& error, int code) {
+  fmt::print(stderr, "{}\n", error.message);
+  return code;
+}
+
 nlohmann::ordered_json report_head(const std::string& benchmark, const Setup& setup, const BenchOptions& options) {
   const ModelShape& shape = setup.model.shape;
   const ModelCost cost = ModelCost::of(engine::count_weights(setup.model), setup.dtype());

@@ -32,6 +32,9 @@ void add_count(CLI::App& command, const std::string& name, std::int32_t& value, 
 // error's text is for the user.
 Status prepare(BenchOptions& options);
 
+// Tells the error on standard error; returns the code.
+int failed_with(const Error& error, int code);
+
 // What was measured, on what: the beginning of every report.
 nlohmann::ordered_json report_head(const std::string& benchmark, const Setup& setup, const BenchOptions& options);
 std::string report_head_text(const Setup& setup);

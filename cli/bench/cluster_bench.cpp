@@ -69,11 +69,6 @@ Result<Measured> measure(const ClusterBenchOptions& options, const Setup& setup,
   return measured;
 }
 
-int fail_with(const Error& error, int code) {
-  fmt::print(stderr, "{}\n", error.message);
-  return code;
-}
-
 }  // namespace
 
 Status check_lengths(const ClusterBenchOptions& options, std::int32_t max_context) {
@@ -88,7 +83,7 @@ Status check_lengths(const ClusterBenchOptions& options, std::int32_t max_contex
 
 int run_cluster_bench(ClusterBenchOptions options, const ClusterBench& bench) {
   if (const Status prepared = prepare(options.bench); !prepared)
-    return fail_with(prepared.error(), exit_code_of(prepared.error()));
+    return failed_with(prepared.error(), exit_code_of(prepared.error()));
   StartTimes times;  // the making of a model is not part of a start
   RunGuard guard;
   Interrupts interrupts;
@@ -100,7 +95,7 @@ int run_cluster_bench(ClusterBenchOptions options, const ClusterBench& bench) {
     log::warn("plan", "{}", warning);
   if (const Status fits = check_lengths(options, config.model.max_context.value_or(setup->model.shape.max_context));
       !fits)
-    return fail_with(fits.error(), exit_usage);
+    return failed_with(fits.error(), exit_usage);
   tell_doubts(*setup, options);
   const ModelCost cost = ModelCost::of(engine::count_weights(setup->model), setup->dtype());
   Limits limits(bench.threads(setup->plan), cost.step_bytes());
@@ -126,10 +121,10 @@ int run_cluster_bench(ClusterBenchOptions options, const ClusterBench& bench) {
   if (head == nullptr) return code;
   auto measured = measure(options, *setup, times, head->router(), load, limits);
   if (!measured && measured.error().code == ErrorCode::cancelled)
-    return fail_with({ErrorCode::cancelled, "interrupted: there are no figures"}, exit_interrupted);
-  if (!measured) return fail_with(measured.error(), exit_some_failed);
+    return failed_with({ErrorCode::cancelled, "interrupted: there are no figures"}, exit_interrupted);
+  if (!measured) return failed_with(measured.error(), exit_some_failed);
   const Status settled = settle(*head, config, "bench");
-  if (!settled) return fail_with(settled.error(), exit_some_failed);
+  if (!settled) return failed_with(settled.error(), exit_some_failed);
   (void)head->cluster().stop(stop_grace);  // the leaders' last figures come before their end
 
   nlohmann::ordered_json report = report_head(bench.name, *setup, options.bench);
@@ -144,7 +139,7 @@ int run_cluster_bench(ClusterBenchOptions options, const ClusterBench& bench) {
   fmt::print("{}{}{}{}{} after `weft bench`\n", report_head_text(*setup), limits.to_text(), bench.text(report),
              engines_text(report["engines"]), start_text(report["start"]));
   if (const Status written = write_report(options.bench.json, report); !written)
-    return fail_with(written.error(), exit_usage);
+    return failed_with(written.error(), exit_usage);
   return exit_ok;
 }
 

@@ -9,6 +9,7 @@
 #include "cli/run_guard.h"
 #include "cli/start.h"
 #include "core/telemetry/log.h"
+#include "worker/runner_spec.h"
 
 namespace weft::cli {
 namespace {
@@ -24,23 +25,14 @@ struct KernelOptions {
 
 // As a rank's worker makes it, but for the binding to cores, which the executor does.
 Result<PluginHandle<Device>> make_device(const Setup& setup, int threads, PluginHostServices& services) {
-  const Config& config = setup.config;
-  CheckedOptions checked =
-      check_options(setup.device->info.options, config.device.options, "device.config", config.device.where);
-  for (auto& [key, value] : checked.options.values)
-    if (key == "threads" && std::holds_alternative<std::int64_t>(value) && std::get<std::int64_t>(value) == 0)
-      value = std::int64_t{threads};
-  return create_plugin<Device>(*setup.device, checked.options, services);
-}
-
-int print_error(const Error& error, int code) {
-  fmt::print(stderr, "{}\n", error.message);
-  return code;
+  PluginOptions options = setup.device_options;
+  worker::plan_threads(options, threads);
+  return create_plugin<Device>(*setup.device, options, services);
 }
 
 int run_kernels(KernelOptions options) {
   if (const Status prepared = prepare(options.bench); !prepared)
-    return print_error(prepared.error(), exit_code_of(prepared.error()));
+    return failed_with(prepared.error(), exit_code_of(prepared.error()));
   RunGuard guard;
   Interrupts interrupts;
   int code = exit_ok;
@@ -48,14 +40,14 @@ int run_kernels(KernelOptions options) {
   if (setup == nullptr) return code;
   const Plan& plan = setup->plan;
   const auto rank = engine::rank_shape(setup->model.shape, {.tp_size = plan.tensor});
-  if (!rank) return print_error(rank.error(), exit_usage);
+  if (!rank) return failed_with(rank.error(), exit_usage);
   const int threads = plan.replicas.front().ranks.front().threads;
   std::atomic<bool> stopped{false};
   const Listening listening(
       interrupts, [&] { stopped = true; }, interrupt_patience);
   PluginHostServices services({.plugin = setup->device->id(), .metrics = &setup->metrics});
   const auto device = make_device(*setup, threads, services);
-  if (!device) return print_error(device.error(), exit_refused);
+  if (!device) return failed_with(device.error(), exit_refused);
   log::info("bench", "measuring {}", (*device)->info().description);
   const auto figures = bench_kernels({.device = **device,
                                       .model = setup->model,
@@ -68,8 +60,8 @@ int run_kernels(KernelOptions options) {
                                       .prompt_tokens = options.prompt_tokens,
                                       .context = options.context,
                                       .stop = [&] { return stopped.load(); }});
-  if (stopped) return print_error({ErrorCode::cancelled, "interrupted: there are no figures"}, exit_interrupted);
-  if (!figures) return print_error(figures.error(), exit_some_failed);
+  if (stopped) return failed_with({ErrorCode::cancelled, "interrupted: there are no figures"}, exit_interrupted);
+  if (!figures) return failed_with(figures.error(), exit_some_failed);
   nlohmann::ordered_json report = report_head("kernels", *setup, options.bench);
   report["device"] = {{"description", (*device)->info().description}, {"threads", threads}};
   report["kernels"] = nlohmann::ordered_json::array();
@@ -77,7 +69,7 @@ int run_kernels(KernelOptions options) {
     report["kernels"].push_back(to_json(figure));
   fmt::print("{}{}\n{}", report_head_text(*setup), (*device)->info().description, kernel_table(*figures));
   if (const Status written = write_report(options.bench.json, report); !written)
-    return print_error(written.error(), exit_usage);
+    return failed_with(written.error(), exit_usage);
   return exit_ok;
 }
 

@@ -10,10 +10,7 @@ namespace {
 
 int run_model(const BenchModel& model) {
   const auto directory = provide_bench_model(model);
-  if (!directory) {
-    fmt::print(stderr, "{}\n", directory.error().message);
-    return exit_code_of(directory.error());
-  }
+  if (!directory) return failed_with(directory.error(), exit_code_of(directory.error()));
   fmt::print("{}\n", *directory);
   return exit_ok;
 }

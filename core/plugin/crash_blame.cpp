@@ -16,7 +16,7 @@ namespace {
 
 // What the handler reads.
 std::atomic<pid_t> blamed{0};  // the process that has a CrashBlame
-std::array<struct sigaction, CrashNote::signals.size()> before{};
+crash_detail::Dispositions dispositions;
 
 // All below is called in the handler: it takes no memory and no lock.
 
@@ -90,9 +90,7 @@ void tell(int signal) {
 
 void handle(int signal) {
   if (blamed.load() == ::getpid() && !crash_detail::spoken.load()) tell(signal);
-  for (std::size_t i = 0; i < before.size(); ++i)
-    if (CrashNote::signals[i] == signal) ::sigaction(signal, &before[i], nullptr);
-  ::raise(signal);  // as in crash_note.cpp
+  dispositions.pass_on(signal);
 }
 
 }  // namespace
@@ -100,24 +98,14 @@ void handle(int signal) {
 CrashBlame::CrashBlame() {
   std::array<void*, 1> frame{};
   (void)::backtrace(frame.data(), 1);  // the first time loads what unwinds, and takes memory
-  struct sigaction ours {};
-  ours.sa_handler = &handle;
-  ours.sa_flags = SA_ONSTACK;
   // A stack in ruins may not be read: then that is the end, without a second word.
-  for (const int signal : CrashNote::signals)
-    sigaddset(&ours.sa_mask, signal);
-  for (std::size_t i = 0; i < before.size(); ++i)
-    ::sigaction(CrashNote::signals[i], &ours, &before[i]);
+  dispositions.take(&handle, true);
   blamed = ::getpid();
 }
 
 CrashBlame::~CrashBlame() {
   blamed = 0;
-  for (std::size_t i = 0; i < before.size(); ++i) {
-    struct sigaction now {};
-    if (::sigaction(CrashNote::signals[i], nullptr, &now) == 0 && now.sa_handler == &handle)
-      ::sigaction(CrashNote::signals[i], &before[i], nullptr);
-  }
+  dispositions.give_back(&handle);
 }
 
 }  // namespace weft

@@ -3,7 +3,7 @@
 
 namespace weft {
 
-// While one lives, a crash of this process (a signal of CrashNote::signals; abort() and an exception that nobody catches
+// While one lives, a crash of this process (a signal of crash_detail::signals; abort() and an exception that nobody catches
 // end in one) first writes to standard error what the stack of the crashing thread says, a plugin's own thread or not:
 //
 //   weft: the process crashed in plugin executor/mine: SIGABRT (abort)

@@ -12,8 +12,21 @@
 
 namespace weft {
 
-// What handlers of crashes share; safe in one.
+// What handlers of crashes share.
 namespace crash_detail {
+inline constexpr std::array<int, 5> signals{SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+
+// What happens at these signals was somebody's before it was ours.
+struct Dispositions {
+  // `block_all`: none of them interrupts the handler.
+  void take(void (*handler)(int), bool block_all);
+  void give_back(void (*handler)(int)) const;  // where the handler still is; another's in its place stays
+  // In the handler: what was to happen happens as soon as it returns. Safe there, as what follows is.
+  void pass_on(int signal) const;
+
+  std::array<struct sigaction, signals.size()> before{};
+};
+
 extern std::atomic<bool> spoken;           // a CrashNote has said whose code it was
 void write_all(std::string_view text);     // to standard error
 std::string_view signal_text(int signal);  // a line's end
@@ -28,8 +41,6 @@ class CrashNote {
   ~CrashNote();
   CrashNote(const CrashNote&) = delete;
   CrashNote& operator=(const CrashNote&) = delete;
-
-  static constexpr std::array<int, 5> signals{SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 
  private:
   std::lock_guard<std::mutex> alone_;

@@ -41,7 +41,6 @@ struct BatchTools {
   std::shared_ptr<const text::Tokenizer> tokenizer;  // null: the directory has none; then only token ids are prompts
   std::shared_ptr<const text::ChatFormat> chat;      // null: no chat template
   GenerationDefaults defaults;
-  std::string tokenizer_file = "tokenizer.json";  // where the tokenizer was read from, for messages
 };
 
 struct BatchSummary {

@@ -83,7 +83,7 @@ Status Feeder::check_tokenizer_ids(const ApiRequest& api, const std::vector<Toke
       ErrorCode::invalid_argument,
       fmt::format("{} makes token id {} ('{}') of the prompt, but config.json's vocab_size is {}, so the model has "
                   "ids 0 to {}: leave that token out, or take the tokenizer that belongs to the model",
-                  tools_->tokenizer_file, *beyond, tools_->tokenizer->token(*beyond), options_->vocabulary,
+                  tools_->tokenizer->file(), *beyond, tools_->tokenizer->token(*beyond), options_->vocabulary,
                   options_->vocabulary - 1));
 }
 

@@ -92,6 +92,10 @@ std::string Tokenizer::decode(std::span<const TokenId> ids, bool skip_special_to
   return text;
 }
 
+std::string_view Tokenizer::file() const noexcept {
+  return parts_->sentencepiece ? "tokenizer.model" : "tokenizer.json";
+}
+
 std::size_t Tokenizer::vocabulary_size() const noexcept { return parts_->tokens.size(); }
 
 std::optional<TokenId> Tokenizer::id_of(std::string_view token) const {

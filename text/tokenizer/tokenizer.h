@@ -48,6 +48,7 @@ class Tokenizer {
   // Ids that the vocabulary lacks, negative ones too, decode to nothing. Always valid UTF-8.
   std::string decode(std::span<const TokenId> ids, bool skip_special_tokens) const;
 
+  std::string_view file() const noexcept;        // what it is made of: "tokenizer.json" or "tokenizer.model"
   std::size_t vocabulary_size() const noexcept;  // the largest id + 1
   std::optional<TokenId> id_of(std::string_view token) const;
   bool is_special(TokenId id) const noexcept;

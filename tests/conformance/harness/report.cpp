@@ -132,8 +132,8 @@ std::string proof_of(const json& cases, const std::string& capability) {
 
 std::string markdown_of(const json& report) {
   const json& plugin = report.at("plugin");
-  const std::string id =
-      plugin.at("id").get<std::string>();  // one after the other: which error comes first is not the compiler's
+  // One after the other: which error comes first is not the compiler's choice.
+  const std::string id = plugin.at("id").get<std::string>();
   const std::string suite = report.at("suite").get<std::string>();
   std::string text =
       fmt::format("Suite version {}, level {}: {} {} ({}).\n\n", suite, report.at("level").get<std::string>(), id,
